@@ -1,0 +1,1 @@
+"""The ingest process: deliveries in, committed rows out."""

@@ -1,0 +1,1 @@
+"""The database schema, as Alembic revisions and one step that fits it to the engine."""

@@ -1,0 +1,1 @@
+"""Plays the machine: shares no code with the platform, so tests against it are honest."""
