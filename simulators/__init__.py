@@ -1,1 +1,1 @@
-"""Plays the machine: shares no code with the platform, so tests against it are honest."""
+"""Plays the machines of a shop floor over the wires that real ones speak. Shares no code with the platform."""

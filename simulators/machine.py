@@ -1,0 +1,50 @@
+"""What every simulated machine is: a description and a pure function of seed and time."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from simulators.columns import Column, Columns, Numbers, Times
+from simulators.signals import Kind, Signal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine(ABC):
+    """One machine on the floor, called `asset`.
+
+    The same class, seed and time give the same values to the bit, in whatever order, number and company they are asked
+    for. Nothing is remembered between two calls; no clock is read.
+    """
+
+    type_name: ClassVar[str]
+    title: ClassVar[str]
+    signals: ClassVar[tuple[Signal, ...]]
+
+    asset: str
+    seed: int = 0
+
+    def at(self, times_us: Times) -> Columns:
+        """Give every signal at each time (microseconds since the Unix epoch, UTC), rounded to its resolution."""
+        times = np.ascontiguousarray(times_us, dtype=np.int64)
+        raw = self._equations(times)
+        return Columns(
+            times_us=times, values={signal.name: _shown(signal, raw[signal.name]) for signal in self.signals}
+        )
+
+    @abstractmethod
+    def _equations(self, times_us: Times) -> Mapping[str, Column]:
+        """Give the unrounded values of every signal by name."""
+
+
+def _shown(signal: Signal, column: Column) -> Column:
+    """Give a column as the machine's controller would show it."""
+    if signal.kind is not Kind.NUMBER:
+        return column
+    if signal.whole:
+        return column.astype(np.int64)
+    limited: Numbers = np.clip(column.astype(np.float64), signal.low, signal.high)
+    rounded: Numbers = np.round(limited, signal.decimals)
+    return rounded + 0.0
