@@ -1,0 +1,41 @@
+"""A configured connection to a wire, and which of its addresses feed which streams."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from fieldlab.assets.asset import Kind
+
+Options = Mapping[str, object]
+"""A source's own settings; its connector checks them and names the key that is wrong. Never a secret."""
+
+NO_OPTIONS: Options = MappingProxyType({})
+
+
+class Wire(StrEnum):
+    """Which connector a source needs."""
+
+    MQTT = "mqtt"
+    OPCUA = "opcua"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """One MQTT broker or one OPC UA server, as configured. `url` holds no secret."""
+
+    id: int
+    slug: str
+    wire: Wire
+    url: str
+    options: Options = NO_OPTIONS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Binding:
+    """Which stream an address of a source feeds; `origin` is what a live sample of it is marked with."""
+
+    address: str
+    stream: int
+    kind: Kind
+    origin: int

@@ -1,0 +1,44 @@
+"""Where the wires meet the gateway: what a connector hands over, and the one shape of a connector."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from fieldlab.readings.gap import Gap
+from fieldlab.readings.reject import Reject
+from fieldlab.readings.samples import Samples
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delivery:
+    """What arrived together from one source.
+
+    `safe` is called once, from the event loop's thread, when every part of the delivery will survive a crash: only
+    then may the connector acknowledge it to its source. Deliveries of one source become safe in the order handed over.
+    """
+
+    samples: Samples
+    rejects: tuple[Reject, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    safe: Callable[[], None] = _nothing
+
+
+Deliver = Callable[[Delivery], Awaitable[None]]
+"""Takes one delivery; it returns when the gateway has room for more, so a full gateway holds its sources back."""
+
+
+class Connector(Protocol):
+    """One configured connection to a wire. Building it checks its configuration and opens nothing."""
+
+    async def run(self, deliver: Deliver) -> None:
+        """Connect, and hand over deliveries until cancelled.
+
+        Errors that are worth another try are retried for ever with back-off and jitter; InvalidSettings ends it.
+        """
+
+    def watch(self, addresses: Iterable[str]) -> None:
+        """Tell which addresses are bound now; a wire that must ask for each address asks for these."""

@@ -1,0 +1,1 @@
+"""Where data rests: the only SQL of the product besides the migrations."""

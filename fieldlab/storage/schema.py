@@ -1,0 +1,186 @@
+"""The tables, as the code sees them; a test holds them against the migrations."""
+
+from typing import Final
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Identity,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata: Final = MetaData(schema="fieldlab")
+
+_NOW: Final = func.now()
+_TIME: Final = DateTime(timezone=True)
+
+platform = Table(
+    "platform",
+    metadata,
+    Column("only", Boolean, primary_key=True, server_default=text("true")),
+    Column("engine", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("detected_at", _TIME, nullable=False, server_default=_NOW),
+)
+
+participant = Table(
+    "participant",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("slug", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("created_at", _TIME, nullable=False, server_default=_NOW),
+)
+
+trial = Table(
+    "trial",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("slug", Text, nullable=False, unique=True),
+    Column("participant_id", ForeignKey(participant.c.id), nullable=False),
+    Column("created_at", _TIME, nullable=False, server_default=_NOW),
+)
+
+asset = Table(
+    "asset",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("slug", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("home_owner_id", ForeignKey(participant.c.id), nullable=False),
+    Column("nature", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("created_at", _TIME, nullable=False, server_default=_NOW),
+)
+
+stream = Table(
+    "stream",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("uid", Uuid, nullable=False, unique=True, server_default=func.gen_random_uuid()),
+    Column("asset_id", ForeignKey(asset.c.id), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("quantity", Text, nullable=False, server_default=""),
+    Column("semantic_id", Text),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("created_at", _TIME, nullable=False, server_default=_NOW),
+    UniqueConstraint("asset_id", "name"),
+)
+
+source = Table(
+    "source",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("slug", Text, nullable=False, unique=True),
+    Column("wire", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("options", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("created_at", _TIME, nullable=False, server_default=_NOW),
+)
+
+binding = Table(
+    "binding",
+    metadata,
+    Column("source_id", ForeignKey(source.c.id), primary_key=True),
+    Column("address", Text, primary_key=True),
+    Column("stream_id", ForeignKey(stream.c.id), nullable=False),
+    Column("created_at", _TIME, nullable=False, server_default=_NOW),
+)
+
+tenure = Table(
+    "tenure",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("stream_id", ForeignKey(stream.c.id), nullable=False),
+    Column("owner_id", ForeignKey(participant.c.id), nullable=False),
+    Column("trial_id", ForeignKey(trial.c.id)),
+    Column("start", _TIME, nullable=False),
+    Column("until", _TIME, nullable=False),
+    Column("booked", Boolean, nullable=False),
+)
+
+tenure_event = Table(
+    "tenure_event",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", _TIME, nullable=False, server_default=_NOW),
+    Column("asset_id", ForeignKey(asset.c.id), nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("removed", JSONB, nullable=False),
+    Column("added", JSONB, nullable=False),
+)
+
+credential = Table(
+    "credential",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=func.gen_random_uuid()),
+    Column("participant_id", ForeignKey(participant.c.id), nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("permissions", ARRAY(Text), nullable=False),
+    Column("created_at", _TIME, nullable=False, server_default=_NOW),
+    Column("expires_at", _TIME, nullable=False),
+    Column("revoked_at", _TIME),
+    Column("used_at", _TIME),
+)
+
+secret = Table(
+    "secret",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
+measurement = Table(
+    "measurement",
+    metadata,
+    Column("stream_id", Integer, primary_key=True, autoincrement=False),
+    Column("status", SmallInteger, nullable=False, server_default=text("0")),
+    Column("origin", SmallInteger, nullable=False, server_default=text("0")),
+    Column("time", _TIME, primary_key=True),
+    Column("value", Double),
+    Column("text", Text),
+)
+
+reject = Table(
+    "reject",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("source_id", ForeignKey(source.c.id), nullable=False),
+    Column("received_at", _TIME, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    Column("address", Text),
+    Column("time", _TIME),
+)
+
+gap = Table(
+    "gap",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("stream_id", ForeignKey(stream.c.id), nullable=False),
+    Column("start", _TIME, nullable=False),
+    Column("until", _TIME, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("recorded_at", _TIME, nullable=False, server_default=_NOW),
+)

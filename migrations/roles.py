@@ -1,0 +1,58 @@
+"""The database roles: one for the owner of the tables, one for each kind of process, each with the least it needs."""
+
+from typing import Final
+
+from psycopg.sql import SQL, Identifier, Literal
+from sqlalchemy import Connection, text
+
+OWNER: Final = "fieldlab_owner"
+GATEWAY: Final = "fieldlab_gateway"
+API: Final = "fieldlab_api"
+MAINTAINER: Final = "fieldlab_maintainer"
+PROCESS_ROLES: Final = (GATEWAY, API, MAINTAINER)
+
+_CREATE: Final = text(
+    """
+    DO $$ BEGIN
+        CREATE ROLE fieldlab_owner NOLOGIN;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+    DO $$ BEGIN
+        CREATE ROLE fieldlab_gateway LOGIN;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+    DO $$ BEGIN
+        CREATE ROLE fieldlab_api LOGIN;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+    DO $$ BEGIN
+        CREATE ROLE fieldlab_maintainer LOGIN;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+    """
+)
+
+_SETTLE: Final = text(
+    """
+    DO $$
+    BEGIN
+        IF NOT pg_has_role(current_user, 'fieldlab_owner', 'MEMBER') THEN
+            EXECUTE format('GRANT fieldlab_owner TO %I', current_user);
+        END IF;
+        EXECUTE format('REVOKE CREATE, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+        EXECUTE format('GRANT CREATE ON DATABASE %I TO fieldlab_owner', current_database());
+        EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO fieldlab_gateway', current_database());
+    END $$;
+    CREATE SCHEMA IF NOT EXISTS fieldlab AUTHORIZATION fieldlab_owner;
+    """
+)
+
+
+def create_roles(connection: Connection) -> None:
+    """Create the roles that are missing in the cluster, and give each its place in this database."""
+    connection.execute(_CREATE)
+    connection.execute(_SETTLE)
+
+
+def set_password(connection: Connection, role: str, password: str) -> None:
+    """Set the password with which a process role logs in."""
+    statement = SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(Identifier(role), Literal(password))
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    driver.execute(statement)
