@@ -1,5 +1,6 @@
 """What every simulated machine is: a description and a pure function of seed and time."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from simulators.columns import Column, Columns, Numbers, Times
+from simulators.errors import InvalidSettingError
 from simulators.signals import Kind, Signal
+
+_ASSET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +29,12 @@ class Machine(ABC):
 
     asset: str
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not _ASSET.fullmatch(self.asset):
+            raise InvalidSettingError(
+                f"asset {self.asset!r} cannot be part of a topic: use letters, digits, '.', '_' and '-', as in 'mill-1'"
+            )
 
     def at(self, times_us: Times) -> Columns:
         """Give every signal at each time (microseconds since the Unix epoch, UTC), rounded to its resolution."""

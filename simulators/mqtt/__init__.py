@@ -1,0 +1,6 @@
+"""The MQTT face: machines that publish their telemetry as JSON."""
+
+from simulators.mqtt.broker import Broker, MqttVersion
+from simulators.mqtt.publisher import publish
+
+__all__ = ["Broker", "MqttVersion", "publish"]
