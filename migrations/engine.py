@@ -35,7 +35,7 @@ _VERSION: Final = text(
 _RECORD: Final = text(
     """
     INSERT INTO fieldlab.platform (engine, version) VALUES (:engine, :version)
-    ON CONFLICT (only) DO UPDATE SET engine = excluded.engine, version = excluded.version, detected_at = now()
+    ON CONFLICT (singleton) DO UPDATE SET engine = excluded.engine, version = excluded.version, detected_at = now()
     WHERE (platform.engine, platform.version) IS DISTINCT FROM (excluded.engine, excluded.version)
     """
 )
@@ -148,7 +148,9 @@ _COLUMNSTORE: Final = (
         SET (timescaledb.enable_columnstore, timescaledb.segmentby = 'stream_id', timescaledb.orderby = 'time')
         """
     ),
-    text("CALL public.add_columnstore_policy('fieldlab.measurement', after => interval '7 days', if_not_exists => true)"),
+    text(
+        "CALL public.add_columnstore_policy('fieldlab.measurement', after => interval '7 days', if_not_exists => true)"
+    ),
 )
 _REFRESH: Final = text(
     """

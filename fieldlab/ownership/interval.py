@@ -16,7 +16,9 @@ class Interval:
 
     def __post_init__(self) -> None:
         if not self.start < self.until:
-            raise InvalidInterval(f"The range from {self.start} until {self.until} is empty; from must be before until.")
+            raise InvalidInterval(
+                f"The range from {self.start} until {self.until} is empty; from must be before until."
+            )
 
     def __contains__(self, moment: object) -> bool:
         return isinstance(moment, int) and self.start <= moment < self.until

@@ -32,7 +32,7 @@ _TIME: Final = DateTime(timezone=True)
 platform = Table(
     "platform",
     metadata,
-    Column("only", Boolean, primary_key=True, server_default=text("true")),
+    Column("singleton", Boolean, primary_key=True, server_default=text("true")),
     Column("engine", Text, nullable=False),
     Column("version", Text, nullable=False),
     Column("detected_at", _TIME, nullable=False, server_default=_NOW),

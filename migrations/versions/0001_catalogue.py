@@ -7,7 +7,7 @@ down_revision = None
 
 CREATE = """
 CREATE TABLE fieldlab.platform (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     engine text NOT NULL CHECK (engine IN ('plain', 'apache', 'community')),
     version text NOT NULL,
     detected_at timestamptz NOT NULL DEFAULT now()

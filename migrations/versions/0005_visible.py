@@ -102,6 +102,67 @@ FROM fieldlab.entitlement AS e
 JOIN fieldlab.gap AS g ON g.stream_id = e.stream_id AND g.start < e.until AND g.until > e.start
 WHERE e.reader_id = (SELECT fieldlab.bound_with('data:read'));
 
+CREATE FUNCTION visible.samples(of_stream integer, since timestamptz, before timestamptz, at_most integer)
+RETURNS TABLE (tenure bigint, "time" timestamptz, value double precision, text text, status smallint, origin smallint)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, fieldlab ROWS 10000 AS $$
+DECLARE
+    right_held record;
+    found bigint;
+    wanted bigint := at_most;
+BEGIN
+    FOR right_held IN
+        SELECT e.tenure_id, greatest(e.start, since) AS start, least(e.until, before) AS until
+        FROM fieldlab.entitlement AS e
+        WHERE e.reader_id = fieldlab.bound_with('data:read') AND e.stream_id = of_stream
+          AND e.start < before AND e.until > since
+        ORDER BY e.start
+    LOOP
+        RETURN QUERY
+        SELECT right_held.tenure_id, m.time, m.value, m.text, m.status, m.origin FROM fieldlab.measurement AS m
+        WHERE m.stream_id = of_stream AND m.time >= right_held.start AND m.time < right_held.until
+        ORDER BY m.time LIMIT wanted;
+        GET DIAGNOSTICS found = ROW_COUNT;
+        wanted := wanted - found;
+        EXIT WHEN wanted <= 0;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION visible.samples IS
+    'The readable samples of one stream in [since, before), oldest first, at most so many; reads no further than that.';
+
+CREATE FUNCTION visible.latest(of_streams integer[])
+RETURNS TABLE (stream integer, tenure bigint, owner text, trial text, basis text, "time" timestamptz,
+               value double precision, text text, status smallint, origin smallint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, fieldlab AS $$
+    SELECT l.stream_id, l.tenure_id, o.slug, r.slug, l.basis, l.time, l.value, l.text, l.status, l.origin
+    FROM unnest(of_streams) AS wanted CROSS JOIN LATERAL (
+        SELECT e.stream_id, e.tenure_id, e.owner_id, e.trial_id, e.basis, m.time, m.value, m.text, m.status, m.origin
+        FROM fieldlab.entitlement AS e CROSS JOIN LATERAL (
+            SELECT * FROM fieldlab.measurement AS n
+            WHERE n.stream_id = e.stream_id AND n.time >= e.start AND n.time < e.until
+            ORDER BY n.time DESC LIMIT 1) AS m
+        WHERE e.reader_id = (SELECT fieldlab.bound_with('data:read')) AND e.stream_id = wanted
+        ORDER BY m.time DESC LIMIT 1) AS l
+    JOIN fieldlab.participant AS o ON o.id = l.owner_id
+    LEFT JOIN fieldlab.trial AS r ON r.id = l.trial_id
+$$;
+COMMENT ON FUNCTION visible.latest IS 'The newest readable sample of each stream.';
+
+CREATE FUNCTION visible.extent(of_streams integer[])
+RETURNS TABLE (stream integer, first timestamptz, last timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, fieldlab AS $$
+    SELECT e.stream_id, min(edge.first), max(edge.last)
+    FROM fieldlab.entitlement AS e CROSS JOIN LATERAL (
+        SELECT (SELECT n.time FROM fieldlab.measurement AS n
+                WHERE n.stream_id = e.stream_id AND n.time >= e.start AND n.time < e.until
+                ORDER BY n.time LIMIT 1) AS first,
+               (SELECT n.time FROM fieldlab.measurement AS n
+                WHERE n.stream_id = e.stream_id AND n.time >= e.start AND n.time < e.until
+                ORDER BY n.time DESC LIMIT 1) AS last) AS edge
+    WHERE e.reader_id = (SELECT fieldlab.bound_with('data:read')) AND e.stream_id = ANY (of_streams)
+    GROUP BY e.stream_id HAVING min(edge.first) IS NOT NULL
+$$;
+COMMENT ON FUNCTION visible.extent IS 'The times of the oldest and newest readable sample of each stream that has one.';
+
 CREATE FUNCTION visible.amend_tenures(of_asset text, by_kind text, take_out bigint[], put_in jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, fieldlab AS $$
 DECLARE

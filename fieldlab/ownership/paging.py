@@ -1,0 +1,41 @@
+"""What is left of a decision after a page: segments without what has been given already. Pure arithmetic."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fieldlab.ownership.interval import Interval
+from fieldlab.ownership.segment import Segment
+from fieldlab.readings.instant import Instant
+
+
+def floor(moment: Instant, step: int) -> Instant:
+    """Give the start of the bucket of `step` microseconds, counted from the Unix epoch, that holds the moment."""
+    return Instant(moment - moment % step)
+
+
+def remaining(
+    segments: Sequence[Segment], *, stream: int, given: Instant, step: int | None = None
+) -> tuple[Segment, ...]:
+    """Give what follows the row at `given` of `stream`: segments are ordered by stream as asked, then by time.
+
+    For samples the next row is later by at least a microsecond; for buckets it begins with the next bucket, or with
+    the next segment if that comes first.
+    """
+    order = [segment.stream for segment in segments]
+    if stream not in order:
+        return tuple(segments)
+    left: list[Segment] = []
+    reached = False
+    for segment in segments:
+        if segment.stream != stream:
+            if reached:
+                left.append(segment)
+            continue
+        reached = True
+        if given < segment.interval.start:
+            left.append(segment)
+        elif given < segment.interval.until:
+            start = Instant(given + 1) if step is None else Instant(floor(given, step) + step)
+            if start < segment.interval.until:
+                left.append(replace(segment, interval=Interval(start=start, until=segment.interval.until)))
+    return tuple(left)

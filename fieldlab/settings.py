@@ -1,0 +1,50 @@
+"""What a process is told from outside: environment variables that begin with FIELDLAB_, checked before anything opens."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fieldlab.errors import InvalidSettings
+
+
+class _FromEnvironment(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="FIELDLAB_", extra="ignore", frozen=True)
+
+    @classmethod
+    def load(cls, **given: object) -> Self:
+        """Read the environment; `given` wins over it, None counts as not given. Raises InvalidSettings naming the key."""
+        try:
+            return cls(**{key: value for key, value in given.items() if value is not None})
+        except ValidationError as error:
+            fault = error.errors()[0]
+            key = f"FIELDLAB_{'_'.join(str(part) for part in fault['loc']).upper()}"
+            raise InvalidSettings(f"{key}: {fault['msg']}.") from None
+
+
+class MigrateSettings(_FromEnvironment):
+    """For `fieldlab migrate` and the other commands that manage the lab: a user who may create roles and extensions."""
+
+    admin_database_url: SecretStr
+    gateway_password: SecretStr | None = None
+    api_password: SecretStr | None = None
+    maintainer_password: SecretStr | None = None
+
+
+class GatewaySettings(_FromEnvironment):
+    """For `fieldlab gateway`."""
+
+    gateway_database_url: SecretStr
+    gateway_host: str = "127.0.0.1"
+    gateway_port: Annotated[int, Field(ge=0, le=65535)] = 8001
+    gateway_directory: Path = Path(".fieldlab/gateway")
+
+
+class ApiSettings(_FromEnvironment):
+    """For `fieldlab api`."""
+
+    api_database_url: SecretStr
+    api_host: str = "127.0.0.1"
+    api_port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    api_connections: Annotated[int, Field(ge=1, le=100)] = 8
