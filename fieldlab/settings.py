@@ -1,7 +1,8 @@
-"""What a process is told from outside: environment variables that begin with FIELDLAB_, checked before anything opens."""
+"""What a process is told from outside: environment variables named FIELDLAB_…, checked before anything opens."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Self, cast
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,9 +15,13 @@ class _FromEnvironment(BaseSettings):
 
     @classmethod
     def load(cls, **given: object) -> Self:
-        """Read the environment; `given` wins over it, None counts as not given. Raises InvalidSettings naming the key."""
+        """Read the environment; `given` wins over it, None counts as not given.
+
+        Raises InvalidSettings naming the key.
+        """
+        build = cast("Callable[..., Self]", cls)
         try:
-            return cls(**{key: value for key, value in given.items() if value is not None})
+            return build(**{key: value for key, value in given.items() if value is not None})
         except ValidationError as error:
             fault = error.errors()[0]
             key = f"FIELDLAB_{'_'.join(str(part) for part in fault['loc']).upper()}"

@@ -67,11 +67,13 @@ _SHIM: Final = text(
     DO $$ BEGIN
         CREATE TYPE public.fieldlab_edge AS (value double precision, at timestamptz);
     EXCEPTION WHEN duplicate_object THEN NULL; END $$;
-    CREATE OR REPLACE FUNCTION public.fieldlab_earlier(edge public.fieldlab_edge, value double precision, at timestamptz)
+    CREATE OR REPLACE FUNCTION public.fieldlab_earlier(
+        edge public.fieldlab_edge, value double precision, at timestamptz)
     RETURNS public.fieldlab_edge LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
     $$ SELECT CASE WHEN at IS NOT NULL AND (edge IS NULL OR at < edge.at)
                    THEN ROW(value, at)::public.fieldlab_edge ELSE edge END $$;
-    CREATE OR REPLACE FUNCTION public.fieldlab_later(edge public.fieldlab_edge, value double precision, at timestamptz)
+    CREATE OR REPLACE FUNCTION public.fieldlab_later(
+        edge public.fieldlab_edge, value double precision, at timestamptz)
     RETURNS public.fieldlab_edge LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
     $$ SELECT CASE WHEN at IS NOT NULL AND (edge IS NULL OR at > edge.at)
                    THEN ROW(value, at)::public.fieldlab_edge ELSE edge END $$;
@@ -154,7 +156,7 @@ _COLUMNSTORE: Final = (
 )
 _REFRESH: Final = text(
     """
-    SELECT public.add_continuous_aggregate_policy('fieldlab.measurement_1m', start_offset => interval '30 days',
+    SELECT public.add_continuous_aggregate_policy('fieldlab.measurement_1m', start_offset => NULL,
         end_offset => interval '2 minutes', schedule_interval => interval '1 minute', if_not_exists => true)
     """
 )

@@ -53,6 +53,4 @@ def create_roles(connection: Connection) -> None:
 def set_password(connection: Connection, role: str, password: str) -> None:
     """Set the password with which a process role logs in."""
     statement = SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(Identifier(role), Literal(password))
-    driver = connection.connection.driver_connection
-    assert driver is not None
-    driver.execute(statement)
+    connection.exec_driver_sql(statement.as_string())

@@ -1,7 +1,7 @@
 """Opening a database: the engine, its sessions in UTC, and instants as microseconds with infinities."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from psycopg.abc import AdaptContext, Buffer
 from psycopg.adapt import Dumper, Loader
@@ -46,10 +46,10 @@ class _BinaryInstantLoader(Loader):
 
 def adapt(connection: AdaptContext) -> None:
     """Teach a psycopg connection to take and give `Instant` for timestamptz."""
-    assert connection.adapters is not None
-    connection.adapters.register_dumper(Instant, _InstantDumper)
-    connection.adapters.register_loader("timestamptz", _InstantLoader)
-    connection.adapters.register_loader("timestamptz", _BinaryInstantLoader)
+    adapters = connection.adapters
+    adapters.register_dumper(Instant, _InstantDumper)
+    adapters.register_loader("timestamptz", _InstantLoader)
+    adapters.register_loader("timestamptz", _BinaryInstantLoader)
 
 
 def address(url: str) -> URL:
@@ -64,7 +64,10 @@ def address(url: str) -> URL:
 
 
 def open_engine(url: str, *, name: str) -> Engine:
-    """Open a database for blocking work, such as migrations; connects at first use. `name` shows in pg_stat_activity."""
+    """Open a database for blocking work, such as migrations; connects at first use.
+
+    `name` shows in pg_stat_activity.
+    """
     engine = create_engine(address(url), connect_args=_arguments(name))
     event.listen(engine, "connect", _on_connect)
     return engine
@@ -83,5 +86,5 @@ def _arguments(name: str) -> dict[str, str]:
     return {"application_name": name, "options": "-c timezone=UTC -c datestyle=ISO"}
 
 
-def _on_connect(connection: Any, _record: object) -> None:
-    adapt(connection.driver_connection if hasattr(connection, "driver_connection") else connection)
+def _on_connect(connection: AdaptContext, _record: object) -> None:
+    adapt(getattr(connection, "driver_connection", connection))

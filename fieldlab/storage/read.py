@@ -93,18 +93,18 @@ async def measurements(scope: ReadScope, engine: AsyncEngine, selection: Selecti
         left: Sequence[Segment] = segments
         if selection.after is not None:
             left = remaining(segments, stream=selection.after.stream, given=selection.after.time, step=selection.step)
-        rows: Sequence[Sample] | Sequence[Bucket]
+        rows: list[Sample] | list[Bucket]
         if selection.step is None:
             rows, origins = await _samples(bound, selection, left)
         else:
             rows, origins = await _aggregated(bound, selection, selection.step, segments, left)
     more = len(rows) > selection.limit
-    page = tuple(rows[: selection.limit])
+    page = rows[: selection.limit]
     return Answer(
         decided_at=bound.decided_at,
         streams=streams,
         segments=_with_origins(segments, origins),
-        rows=page,  # type: ignore[arg-type]  # all samples or all buckets, by the branch above
+        rows=page,
         next=_position(page[-1], segments) if more else None,
     )
 

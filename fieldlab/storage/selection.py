@@ -1,5 +1,6 @@
 """What a reader asks for, and what comes back: values between the query service and the reads."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -84,7 +85,7 @@ class Answer:
     decided_at: Instant
     streams: tuple[Stream, ...]
     segments: tuple[Segment, ...]
-    rows: tuple[Sample, ...] | tuple[Bucket, ...]
+    rows: Sequence[Sample] | Sequence[Bucket]
     next: Position | None
 
 

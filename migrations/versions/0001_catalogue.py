@@ -82,7 +82,8 @@ BEGIN
     PERFORM pg_notify('fieldlab_bindings', '');
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION fieldlab.announce_bindings IS 'Tells gateways that what they know of sources and bindings is stale.';
+COMMENT ON FUNCTION fieldlab.announce_bindings IS
+    'Tells gateways that what they know of sources and bindings is stale.';
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON fieldlab.binding
     FOR EACH STATEMENT EXECUTE FUNCTION fieldlab.announce_bindings();
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON fieldlab.source
