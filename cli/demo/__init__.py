@@ -1,0 +1,1 @@
+"""`fieldlab demo`: the whole platform in one command, on embedded parts."""

