@@ -1,16 +1,13 @@
 """A configured connection to a wire, and which of its addresses feed which streams."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 
 from fieldlab.assets.asset import Kind
 
 Options = Mapping[str, object]
 """A source's own settings; its connector checks them and names the key that is wrong. Never a secret."""
-
-NO_OPTIONS: Options = MappingProxyType({})
 
 
 class Wire(StrEnum):
@@ -28,7 +25,7 @@ class Source:
     slug: str
     wire: Wire
     url: str
-    options: Options = NO_OPTIONS
+    options: Options = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
