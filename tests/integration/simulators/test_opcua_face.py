@@ -1,0 +1,256 @@
+"""What is served over OPC UA arrives at a real client: every change of every signal, with the machine's time."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from asyncua import ua
+from asyncua.client.client import Client
+from asyncua.common.node import Node
+from asyncua.common.subscription import DataChangeNotif
+from asyncua.ua.attribute_ids import AttributeIds
+
+from simulators.columns import Times
+from simulators.errors import EndpointError
+from simulators.machine import Machine
+from simulators.machines import Mill, Robot
+from simulators.opcua import NAMESPACE, serve
+from simulators.playback import Progress
+from simulators.schedule import microseconds
+from simulators.signals import Kind
+from tests.integration.simulators.conftest import free_port
+
+MILL = Mill(asset="mill-1", seed=3)
+ROBOT = Robot(asset="robot-1", seed=4)
+MACHINES = (MILL, ROBOT)
+
+
+def source_of(value: ua.DataValue) -> int:
+    assert value.SourceTimestamp is not None
+    return microseconds(value.SourceTimestamp, "source")
+
+
+class Served:
+    """A running server, and what ends it."""
+
+    def __init__(self) -> None:
+        self.endpoint = f"opc.tcp://127.0.0.1:{free_port()}"
+        self.stop, self.listening, self.caught_up = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.task: asyncio.Task[Progress]
+
+
+@asynccontextmanager
+async def served(
+    machines: Sequence[Machine] = MACHINES,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    rate: float = 1.0,
+    patience: float = 30.0,
+) -> AsyncIterator[Served]:
+    it = Served()
+    it.task = asyncio.create_task(
+        serve(
+            machines,
+            endpoint=it.endpoint,
+            stop=it.stop,
+            listening=it.listening,
+            caught_up=it.caught_up,
+            since=since,
+            until=until,
+            rate=rate,
+            patience=patience,
+        )
+    )
+    async with asyncio.timeout(20):
+        await it.listening.wait()
+    yield it
+    it.stop.set()
+    async with asyncio.timeout(20):
+        await it.task
+
+
+class Notes:
+    """Keeps (source time in microseconds, value) of every notification, by the node's name."""
+
+    def __init__(self) -> None:
+        self.heard: dict[str, list[tuple[int, object]]] = defaultdict(list)
+
+    def datachange_notification(self, node: Node, value: object, data: DataChangeNotif) -> None:
+        self.heard[str(node.nodeid.Identifier)].append((source_of(data.monitored_item.Value), value))
+
+
+async def nodes_of(client: Client, machines: Sequence[Machine] = MACHINES) -> list[Node]:
+    index = await client.get_namespace_index(NAMESPACE)
+    return [
+        client.get_node(f"ns={index};s={machine.asset}/{signal.name}")
+        for machine in machines
+        for signal in machine.signals
+    ]
+
+
+def ticks(since: datetime, count: int) -> Times:
+    first = -(-microseconds(since, "since") // 1_000_000) * 1_000_000
+    return first + np.arange(count, dtype=np.int64) * 1_000_000
+
+
+def changes(machine: Machine, times: Times) -> dict[str, list[tuple[int, object]]]:
+    """Give what a subscriber with the default trigger must hear: the first value, and every one that differs."""
+    expected: dict[str, list[tuple[int, object]]] = {}
+    for signal in machine.signals:
+        column = machine.at(times).values[signal.name].tolist()
+        expected[f"{machine.asset}/{signal.name}"] = [
+            (at, value)
+            for index, (at, value) in enumerate(zip(times.tolist(), column, strict=True))
+            if index == 0 or value != column[index - 1]
+        ]
+    return expected
+
+
+@pytest.mark.parametrize(("queue", "interval"), [(100, 100), (100, 250), (50, 250)])
+async def test_ten_minutes_of_the_past_lose_nothing(queue: int, interval: int) -> None:
+    since = datetime.now(UTC) - timedelta(seconds=600)
+    notes = Notes()
+    async with served(since=since) as it, Client(it.endpoint) as client:
+        subscription = await client.create_subscription(interval, notes)
+        await subscription.subscribe_data_change(await nodes_of(client), queuesize=queue)
+        async with asyncio.timeout(30):
+            await it.caught_up.wait()
+        times = ticks(since, 600)
+        for machine in MACHINES:
+            for name, expected in changes(machine, times).items():
+                heard = [(at, value) for at, value in notes.heard[name] if at <= times[-1]]
+                assert heard == expected, name
+
+
+async def test_a_queue_of_one_loses_nothing_either() -> None:
+    since = datetime.now(UTC) - timedelta(seconds=20)
+    notes = Notes()
+    async with served([ROBOT], since=since) as it, Client(it.endpoint) as client:
+        subscription = await client.create_subscription(50, notes)
+        await subscription.subscribe_data_change(await nodes_of(client, [ROBOT]), queuesize=1)
+        async with asyncio.timeout(30):
+            await it.caught_up.wait()
+        times = ticks(since, 20)
+        for name, expected in changes(ROBOT, times).items():
+            assert [(at, value) for at, value in notes.heard[name] if at <= times[-1]] == expected
+
+
+async def test_a_client_that_asks_for_it_gets_every_tick_changed_or_not() -> None:
+    since = datetime.now(UTC) - timedelta(seconds=60)
+    notes = Notes()
+    async with served([MILL], since=since) as it, Client(it.endpoint) as client:
+        subscription = await client.create_subscription(100, notes)
+        trigger = ua.DataChangeFilter(Trigger=ua.DataChangeTrigger.StatusValueTimestamp)
+        requests = []
+        for node in await nodes_of(client, [MILL]):
+            request = ua.MonitoredItemCreateRequest()
+            request.ItemToMonitor.NodeId = node.nodeid
+            request.ItemToMonitor.AttributeId = AttributeIds.Value
+            request.MonitoringMode = ua.MonitoringMode.Reporting
+            request.RequestedParameters.QueueSize = 100
+            request.RequestedParameters.ClientHandle = subscription._client_handle = subscription._client_handle + 1
+            request.RequestedParameters.Filter = trigger
+            requests.append(request)
+        await subscription.create_monitored_items(requests)
+        async with asyncio.timeout(30):
+            await it.caught_up.wait()
+        times = ticks(since, 60).tolist()
+        for signal in MILL.signals:
+            heard = [at for at, _ in notes.heard[f"{MILL.asset}/{signal.name}"]]
+            assert heard[:60] == times
+
+
+async def test_live_values_carry_the_time_of_their_tick() -> None:
+    notes = Notes()
+    async with served([ROBOT], rate=10) as it, Client(it.endpoint) as client:
+        subscription = await client.create_subscription(50, notes)
+        await subscription.subscribe_data_change(await nodes_of(client, [ROBOT]), queuesize=50)
+        await asyncio.sleep(2)
+    heard = notes.heard["robot-1/torque_2"]
+    times = [at for at, _ in heard]
+    assert len(times) >= 15
+    assert set(np.diff(times).tolist()) == {100_000}
+    assert abs(times[-1] - microseconds(datetime.now(UTC), "now")) < 3_000_000
+    expected = ROBOT.at(np.array(times, dtype=np.int64)).values["torque_2"].tolist()
+    assert [value for _, value in heard] == expected
+
+
+async def test_the_past_waits_for_a_client_but_not_for_ever() -> None:
+    since = datetime.now(UTC) - timedelta(seconds=30)
+    async with served([MILL], since=since, patience=0.5) as it:
+        await asyncio.sleep(0.2)
+        assert not it.caught_up.is_set()
+        async with asyncio.timeout(5):
+            await it.caught_up.wait()
+
+
+async def test_an_end_is_kept_until_the_last_value_is_acknowledged() -> None:
+    since = datetime.now(UTC) - timedelta(seconds=60)
+    notes = Notes()
+    async with served([MILL], since=since, until=since + timedelta(seconds=40)) as it, Client(it.endpoint) as client:
+        subscription = await client.create_subscription(100, notes)
+        await subscription.subscribe_data_change(await nodes_of(client, [MILL]), queuesize=100)
+        async with asyncio.timeout(20):
+            assert (await it.task).ticks == 40
+    for name, expected in changes(MILL, ticks(since, 40)).items():
+        assert notes.heard[name] == expected
+
+
+async def test_nodes_say_what_they_are() -> None:
+    async with served() as it, Client(it.endpoint) as client:
+        nodes = iter(await nodes_of(client))
+        for machine in MACHINES:
+            for signal in machine.signals:
+                node = next(nodes)
+                kind = await node.read_data_type_as_variant_type()
+                value = await node.read_data_value()
+                assert source_of(value) <= microseconds(datetime.now(UTC), "now")
+                match signal.kind:
+                    case Kind.TEXT:
+                        assert kind == ua.VariantType.String
+                    case Kind.BOOLEAN:
+                        assert kind == ua.VariantType.Boolean
+                    case Kind.NUMBER:
+                        assert kind == (ua.VariantType.Int64 if signal.whole else ua.VariantType.Double)
+                        unit = await (await node.get_child("0:EngineeringUnits")).read_value()
+                        assert unit.NamespaceUri == "http://www.opcfoundation.org/UA/units/un/cefact"
+                        if not signal.whole:
+                            span = await (await node.get_child("0:EURange")).read_value()
+                            assert (span.Low, span.High) == (signal.low, signal.high)
+        speed = client.get_node(f"ns={await client.get_namespace_index(NAMESPACE)};s=mill-1/axis_x")
+        unit = await (await speed.get_child("0:EngineeringUnits")).read_value()
+        assert (unit.UnitId, unit.DisplayName.Text) == (5066068, "mm")
+        children = await client.nodes.objects.get_children()
+        assert {"mill-1", "robot-1"} <= {(await child.read_browse_name()).Name for child in children}
+
+
+async def test_what_was_missed_can_be_read_from_history() -> None:
+    since = datetime.now(UTC) - timedelta(seconds=120)
+    async with served([MILL], since=since, patience=0.0) as it, Client(it.endpoint) as client:
+        await it.caught_up.wait()
+        index = await client.get_namespace_index(NAMESPACE)
+        node = client.get_node(f"ns={index};s=mill-1/axis_x")
+        times = ticks(since, 100)
+        begin, end = (datetime.fromtimestamp(at / 1e6, UTC) for at in (times[0], times[-1]))
+        values = await node.read_raw_history(begin, end)
+        assert [source_of(value) for value in values] == times.tolist()
+        assert [value.Value.Value for value in values if value.Value] == MILL.at(times).values["axis_x"].tolist()
+        backwards = await node.read_raw_history(end, begin)
+        assert [source_of(value) for value in backwards] == times.tolist()[::-1]
+        newest = await node.read_raw_history(None, datetime.now(UTC), 3)
+        assert np.diff([source_of(value) for value in newest]).tolist() == [-1_000_000, -1_000_000]
+        day = await node.read_raw_history(datetime.now(UTC) - timedelta(hours=6), datetime.now(UTC))
+        assert 21_590 <= len(day) <= 21_601
+        assert await node.read_raw_history(datetime.now(UTC), datetime.now(UTC) + timedelta(hours=1)) == []
+
+
+async def test_an_endpoint_in_use_is_named() -> None:
+    async with served([MILL]) as it:
+        port = it.endpoint.rpartition(":")[2]
+        with pytest.raises(EndpointError, match=f"{port}.*another endpoint"):
+            await serve([ROBOT], endpoint=it.endpoint)
