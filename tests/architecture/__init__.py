@@ -1,0 +1,1 @@
+"""The rules of the house, held by machines: names, layers, files, documents, the lock and the stack."""
