@@ -14,25 +14,19 @@ def floor(moment: Instant, step: int) -> Instant:
 
 
 def remaining(
-    segments: Sequence[Segment], *, stream: int, given: Instant, step: int | None = None
+    segments: Sequence[Segment], *, order: Sequence[int], stream: int, given: Instant, step: int | None = None
 ) -> tuple[Segment, ...]:
-    """Give what follows the row at `given` of `stream`: segments are ordered by stream as asked, then by time.
+    """Give what follows the row at `given` of `stream`; segments come by stream, in the order given, then by time.
 
     For samples the next row is later by at least a microsecond; for buckets it begins with the next bucket, or with
-    the next segment if that comes first.
+    the next segment if that comes first. Streams before that one are never given again, whatever has become of it.
     """
-    order = [segment.stream for segment in segments]
-    if stream not in order:
-        return tuple(segments)
+    places = {key: place for place, key in enumerate(order)}
     left: list[Segment] = []
-    reached = False
     for segment in segments:
-        if segment.stream != stream:
-            if reached:
-                left.append(segment)
+        if places[segment.stream] < places[stream]:
             continue
-        reached = True
-        if given < segment.interval.start:
+        if segment.stream != stream or given < segment.interval.start:
             left.append(segment)
         elif given < segment.interval.until:
             start = Instant(given + 1) if step is None else Instant(floor(given, step) + step)

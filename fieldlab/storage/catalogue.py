@@ -13,6 +13,7 @@ from fieldlab.assets.name import split_reference
 from fieldlab.assets.participant import Participant, Role
 from fieldlab.errors import NotFound
 from fieldlab.ownership.scope import ReadScope
+from fieldlab.storage.selection import StreamsOf, Wanted
 from fieldlab.storage.transaction import Bound, reading
 
 _PARTICIPANTS: Final = text(
@@ -53,6 +54,14 @@ _RESOLVE: Final = text(
     """
 )
 """Streams by id or by reference."""
+
+_OF_ASSET: Final = text(
+    """
+    SELECT s.* FROM visible.asset AS a LEFT JOIN visible.stream AS s ON s.asset = a.slug
+    WHERE a.slug = :asset ORDER BY s.name
+    """
+)
+"""All streams of an asset, by name; one row without a stream for an asset that has none."""
 
 _EXTENT: Final = text("SELECT * FROM visible.extent(:streams)")
 """First and last readable time of streams."""
@@ -137,6 +146,16 @@ async def resolve(bound: Bound, references: Sequence[str]) -> tuple[Stream, ...]
             raise NotFound(f"There is no stream {reference!r}; GET /v1/streams lists those you can see.")
         chosen[match.key] = match
     return tuple(chosen.values())
+
+
+async def wanted(bound: Bound, streams: Wanted) -> tuple[Stream, ...]:
+    """Find the streams that a selection asks for; raises NotFound for a stream or asset that is not there or hidden."""
+    if not isinstance(streams, StreamsOf):
+        return await resolve(bound, streams)
+    rows = (await bound.connection.execute(_OF_ASSET, {"asset": streams.asset})).all()
+    if not rows:
+        raise NotFound(f"There is no asset {streams.asset!r}; GET /v1/assets lists those you can see.")
+    return tuple(_stream(row) for row in rows if row.key is not None)
 
 
 async def _with_extent(bound: Bound, found: Sequence[Stream]) -> tuple[Stream, ...]:

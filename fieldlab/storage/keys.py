@@ -7,10 +7,11 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fieldlab.assets.participant import Permission
-from fieldlab.errors import NotFound, Unauthenticated
+from fieldlab.errors import NotFound, Unauthenticated, Unavailable
 from fieldlab.ownership.scope import Credential, ReadScope
 from fieldlab.readings.instant import Instant
 from fieldlab.storage.transaction import BIND
@@ -33,6 +34,7 @@ _LIST: Final = text(
     """
 )
 _REVOKE: Final = text("UPDATE fieldlab.credential SET revoked_at = now() WHERE id = :id AND revoked_at IS NULL")
+_CURSOR_KEY: Final = text("SELECT visible.cursor_key()")
 _NOTE_USE: Final = text("SELECT visible.note_use(:digest)")
 
 
@@ -125,3 +127,15 @@ async def authenticate(engine: AsyncEngine, token: str) -> ReadScope:
         expires_at=row.expires_at,
         credential=credential,
     )
+
+
+async def cursor_key(engine: AsyncEngine) -> bytes:
+    """Give the key that marks page cursors, the same for every process of the lab.
+
+    Raises Unavailable if the database cannot be reached.
+    """
+    try:
+        async with engine.connect() as connection:
+            return bytes(await connection.scalar(_CURSOR_KEY))
+    except (OperationalError, InterfaceError) as error:
+        raise Unavailable("The database cannot be reached now; try again in a moment.") from error

@@ -6,13 +6,15 @@ stream is NotFound, a hidden stretch is absent. The database decides the same on
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import TextClause, text
+import numpy as np
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fieldlab.assets.asset import Stream
-from fieldlab.ownership.interval import Interval
+from fieldlab.errors import InvalidCursor
+from fieldlab.ownership.interval import ALWAYS, Interval
 from fieldlab.ownership.paging import remaining
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.ownership.segment import Basis, BasisKind, Segment, SegmentGap
@@ -20,8 +22,19 @@ from fieldlab.readings.gap import Cause
 from fieldlab.readings.instant import FOREVER, Instant
 from fieldlab.readings.origin import Origin, origin_of
 from fieldlab.readings.status import shown
-from fieldlab.storage.catalogue import resolve
-from fieldlab.storage.selection import Aggregate, Answer, Bucket, Newest, Position, Sample, Selection, StatusFilter
+from fieldlab.storage.catalogue import wanted
+from fieldlab.storage.columns import fetch, instants
+from fieldlab.storage.selection import (
+    Aggregate,
+    Answer,
+    BucketRows,
+    Last,
+    Position,
+    SampleRows,
+    Selection,
+    StatusFilter,
+    Wanted,
+)
 from fieldlab.storage.transaction import Bound, reading
 
 _SEGMENTS: Final = text(
@@ -42,113 +55,96 @@ _GAPS: Final = text(
 )
 """The known holes within those stretches."""
 
-_SAMPLES: Final = text("SELECT * FROM visible.samples(:stream, :start, :until, :limit)")
+_SAMPLES: Final = """
+    SELECT time, value, text, status, origin FROM visible.samples(%(stream)s, %(start)s, %(until)s, %(limit)s)
+"""
 """The samples of one stretch, oldest first."""
 
-_GOOD_SAMPLES: Final = text(
-    """
-    SELECT tenure, time, value, text, status, origin FROM visible.measurement
-    WHERE tenure = :tenure AND stream = :stream AND time >= :start AND time < :until AND status = 0
-    ORDER BY time LIMIT :limit
-    """
-)
+_GOOD_SAMPLES: Final = """
+    SELECT time, value, text, status, origin FROM visible.measurement
+    WHERE tenure = %(tenure)s AND stream = %(stream)s AND time >= %(start)s AND time < %(until)s AND status = 0
+    ORDER BY time LIMIT %(limit)s
+"""
 """The samples of one stretch whose status is good, oldest first."""
 
 _LATEST: Final = text("SELECT * FROM visible.latest(:streams)")
 """The newest readable sample of each stream."""
 
+_BUCKETS: Final = """
+    SELECT s.number, time_bucket(make_interval(secs => %(step)s / 1e6), m.time, timestamptz '1970-01-01Z') AS start,
+           avg(m.value), min(m.value), max(m.value), count(*), bit_or(1 << (m.origin & 15))
+    FROM unnest(%(numbers)s::integer[], %(streams)s::integer[], %(tenures)s::bigint[], %(starts)s::timestamptz[],
+                %(untils)s::timestamptz[]) AS s (number, stream, tenure, start, until)
+    JOIN visible.measurement AS m
+        ON m.tenure = s.tenure AND m.stream = s.stream AND m.time >= s.start AND m.time < s.until
+    WHERE m.status >= 0 AND (m.status = 0 OR NOT %(good_only)s)
+    GROUP BY 1, 2 ORDER BY 1, 2 LIMIT %(limit)s
+"""
+"""Aggregates of each stretch over the grid of the Unix epoch, of samples whose status is not bad, or only good."""
 
-def _buckets(good_only: bool) -> TextClause:  # noqa: FBT001 - one of two statements, chosen below
-    return text(
-        f"""
-        SELECT s.number, time_bucket(make_interval(secs => :step / 1e6), m.time, timestamptz '1970-01-01Z') AS start,
-               avg(m.value) AS mean, min(m.value) AS min, max(m.value) AS max, count(*) AS count,
-               bit_or(1 << (m.origin & 15)) AS origins
-        FROM unnest(CAST(:numbers AS integer[]), CAST(:streams AS integer[]), CAST(:tenures AS bigint[]),
-                    CAST(:starts AS timestamptz[]), CAST(:untils AS timestamptz[]))
-            AS s (number, stream, tenure, start, until)
-        JOIN visible.measurement AS m
-            ON m.tenure = s.tenure AND m.stream = s.stream AND m.time >= s.start AND m.time < s.until
-        WHERE m.status {"= 0" if good_only else ">= 0"}
-        GROUP BY 1, 2 ORDER BY 1, 2 LIMIT :limit
-        """  # noqa: S608 - two fixed texts
-    )
-
-
-_BUCKETS: Final = _buckets(good_only=False)
-"""Aggregates of each stretch over the grid of the Unix epoch, of samples whose status is not bad."""
-
-_GOOD_BUCKETS: Final = _buckets(good_only=True)
-"""The same, of samples whose status is good."""
+_COMPUTED: Final = (Aggregate.MEAN, Aggregate.MIN, Aggregate.MAX, Aggregate.COUNT)
+"""The order in which that statement gives them."""
 
 
 async def measurements(scope: ReadScope, engine: AsyncEngine, selection: Selection) -> Answer:
     """Answer one page of samples, or of buckets if the selection has a step.
 
-    Raises NotFound for a stream that is not there or hidden.
+    Raises NotFound for a stream that is not there or hidden, InvalidCursor for a page after a stream that is not asked.
     """
     async with reading(scope, engine) as bound:
-        streams = await resolve(bound, selection.streams)
-        segments = await _decide(bound, streams, selection.interval)
-        left: Sequence[Segment] = segments
-        if selection.after is not None:
-            left = remaining(segments, stream=selection.after.stream, given=selection.after.time, step=selection.step)
-        rows: list[Sample] | list[Bucket]
+        streams = await wanted(bound, selection.streams)
+        interval = selection.interval
+        if isinstance(interval, Last):
+            interval = interval.before(bound.decided_at)
+        decided = await _decide(bound, streams, interval)
+        left = _left(streams, decided, selection)
+        rows: SampleRows | BucketRows
         if selection.step is None:
-            rows, origins = await _samples(bound, selection, left)
+            rows, origins, more = await _samples(bound, selection, left)
         else:
-            rows, origins = await _aggregated(bound, selection, selection.step, segments, left)
-    more = len(rows) > selection.limit
-    page = rows[: selection.limit]
+            rows, origins, more = await _aggregated(bound, selection, selection.step, decided, left)
     return Answer(
         decided_at=bound.decided_at,
+        interval=interval,
         streams=streams,
-        segments=_with_origins(segments, origins),
-        rows=page,
-        next=_position(page[-1], segments) if more else None,
+        segments=_with_origins(decided, origins),
+        rows=rows,
+        next=_position(rows, decided, streams) if more else None,
     )
 
 
-async def segments(scope: ReadScope, engine: AsyncEngine, selection: Selection) -> Answer:
-    """Answer the decision alone: streams and segments, without a row."""
-    async with reading(scope, engine) as bound:
-        streams = await resolve(bound, selection.streams)
-        decided = await _decide(bound, streams, selection.interval)
-    return Answer(decided_at=bound.decided_at, streams=streams, segments=decided, rows=(), next=None)
-
-
-async def latest(scope: ReadScope, engine: AsyncEngine, references: Sequence[str]) -> Newest:
-    """Answer the newest readable value of each stream, one segment a row.
+async def latest(scope: ReadScope, engine: AsyncEngine, streams: Wanted) -> Answer:
+    """Answer the newest readable value of each stream, one segment a row; a stream without a value has no row.
 
     Raises NotFound for a stream that is not there or hidden.
     """
     async with reading(scope, engine) as bound:
-        streams = await resolve(bound, references)
-        found = (await bound.connection.execute(_LATEST, {"streams": [stream.key for stream in streams]})).all()
-    cut = tuple(
-        Segment(
-            number=number,
-            stream=row.stream,
-            interval=Interval(start=row.time, until=Instant(row.time + 1)),
-            tenure=row.tenure,
-            owner=row.owner,
-            trial=row.trial,
-            basis=Basis(kind=BasisKind(row.basis)),
-            origins=_told({origin_of(row.origin)}),
-        )
-        for number, row in enumerate(found)
+        found = await wanted(bound, streams)
+        newest = (await bound.connection.execute(_LATEST, {"streams": [stream.key for stream in found]})).all()
+    return Answer(
+        decided_at=bound.decided_at,
+        interval=ALWAYS,
+        streams=found,
+        segments=tuple(
+            Segment(
+                number=number,
+                stream=row.stream,
+                interval=Interval(start=row.time, until=Instant(row.time + 1)),
+                tenure=row.tenure,
+                owner=row.owner,
+                trial=row.trial,
+                basis=Basis(kind=BasisKind(row.basis)),
+                origins=(origin_of(row.origin),),
+            )
+            for number, row in enumerate(newest)
+        ),
+        rows=SampleRows(
+            times=np.array([row.time for row in newest], dtype=np.int64),
+            values=[row.value if row.text is None else row.text for row in newest],
+            statuses=[shown(row.status) for row in newest],
+            segments=list(range(len(newest))),
+        ),
     )
-    rows = tuple(
-        Sample(
-            time=row.time,
-            stream=row.stream,
-            value=row.value if row.text is None else row.text,
-            status=shown(row.status),
-            segment=number,
-        )
-        for number, row in enumerate(found)
-    )
-    return Newest(decided_at=bound.decided_at, streams=streams, segments=cut, rows=rows)
 
 
 async def _decide(bound: Bound, streams: Sequence[Stream], interval: Interval) -> tuple[Segment, ...]:
@@ -177,79 +173,101 @@ async def _decide(bound: Bound, streams: Sequence[Stream], interval: Interval) -
     )
 
 
+def _left(streams: Sequence[Stream], segments: Sequence[Segment], selection: Selection) -> Sequence[Segment]:
+    if selection.after is None:
+        return segments
+    keys = {stream.id: stream.key for stream in streams}
+    if selection.after.stream not in keys:
+        raise InvalidCursor("This page belongs to a stream that you can no longer see; ask again without a cursor.")
+    return remaining(
+        segments,
+        order=[stream.key for stream in streams],
+        stream=keys[selection.after.stream],
+        given=selection.after.time,
+        step=selection.step,
+    )
+
+
 async def _samples(
     bound: Bound, selection: Selection, segments: Iterable[Segment]
-) -> tuple[list[Sample], dict[int, set[Origin]]]:
-    wanted = selection.limit + 1
+) -> tuple[SampleRows, dict[int, set[Origin]], bool]:
     statement = _SAMPLES if selection.status is StatusFilter.ALL else _GOOD_SAMPLES
-    rows: list[Sample] = []
+    room = selection.limit
+    rows: list[tuple[Any, ...]] = []
+    numbers: list[int] = []
     origins: dict[int, set[Origin]] = {}
+    more = False
     for segment in segments:
         asked = {
             "tenure": segment.tenure,
             "stream": segment.stream,
             "start": segment.interval.start,
             "until": segment.interval.until,
-            "limit": wanted - len(rows),
+            "limit": room + 1,
         }
-        found = (await bound.connection.execute(statement, asked)).all()
-        number, stream = segment.number, segment.stream
-        rows.extend(
-            Sample(
-                time=time, stream=stream, value=value if words is None else words, status=shown(status), segment=number
-            )
-            for _, time, value, words, status, _ in found
-        )
-        origins[number] = {origin_of(column) for column in {row[5] for row in found}}
-        if len(rows) >= wanted:
+        found = await fetch(bound, statement, asked)
+        more = len(found) > room
+        del found[room:]
+        rows += found
+        numbers += [segment.number] * len(found)
+        origins[segment.number] = {origin_of(column) for column in {row[4] for row in found}}
+        room -= len(found)
+        if more:
             break
-    return rows, origins
+    times, values, texts, statuses, _ = _transposed(rows, width=5)
+    columns = SampleRows(
+        times=instants(times),
+        values=[value if words is None else words for value, words in zip(values, texts, strict=True)],
+        statuses=[shown(status) for status in statuses],
+        segments=numbers,
+    )
+    return columns, origins, more
 
 
 async def _aggregated(
-    bound: Bound, selection: Selection, step: int, all_segments: Sequence[Segment], segments: Sequence[Segment]
-) -> tuple[list[Bucket], dict[int, set[Origin]]]:
-    statement = _BUCKETS if selection.status is StatusFilter.ALL else _GOOD_BUCKETS
+    bound: Bound, selection: Selection, step: int, decided: Sequence[Segment], left: Sequence[Segment]
+) -> tuple[BucketRows, dict[int, set[Origin]], bool]:
     asked = {
         "step": step,
-        "numbers": [segment.number for segment in segments],
-        "streams": [segment.stream for segment in segments],
-        "tenures": [segment.tenure for segment in segments],
-        "starts": [segment.interval.start for segment in segments],
-        "untils": [segment.interval.until for segment in segments],
+        "numbers": [segment.number for segment in left],
+        "streams": [segment.stream for segment in left],
+        "tenures": [segment.tenure for segment in left],
+        "starts": [segment.interval.start for segment in left],
+        "untils": [segment.interval.until for segment in left],
+        "good_only": selection.status is StatusFilter.GOOD,
         "limit": selection.limit + 1,
     }
-    rows: list[Bucket] = []
-    origins: dict[int, set[Origin]] = {}
-    whole = {segment.number: segment for segment in all_segments}
-    for row in await bound.connection.execute(statement, asked):
-        segment = whole[row.number]
-        computed = {
-            Aggregate.MEAN: row.mean,
-            Aggregate.MIN: row.min,
-            Aggregate.MAX: row.max,
-            Aggregate.COUNT: row.count,
-        }
-        rows.append(
-            Bucket(
-                time=row.start,
-                stream=segment.stream,
-                values=tuple(computed[aggregate] for aggregate in selection.aggregates),
-                partial=row.start < segment.interval.start or row.start + step > segment.interval.until,
-                segment=row.number,
-            )
-        )
-        origins.setdefault(row.number, set()).update(o for o in Origin if row.origins >> o & 1)
-    return rows, origins
+    found = await fetch(bound, _BUCKETS, asked)
+    more = len(found) > selection.limit
+    del found[selection.limit :]
+    numbers, starts, *aggregates, seen = _transposed(found, width=3 + len(_COMPUTED))
+    times = instants(starts)
+    cuts = {s.number: s.interval for s in decided}
+    origins: dict[int, int] = {}
+    for number, bits in set(zip(numbers, seen, strict=True)):
+        origins[number] = origins.get(number, 0) | bits
+    computed = dict(zip(_COMPUTED, aggregates, strict=True))
+    rows = BucketRows(
+        times=times,
+        aggregates={aggregate: computed[aggregate] for aggregate in selection.aggregates},
+        partial=[
+            time < cuts[number].start or time + step > cuts[number].until
+            for time, number in zip(times.tolist(), numbers, strict=True)
+        ],
+        segments=numbers,
+    )
+    return rows, {number: {o for o in Origin if bits >> o & 1} for number, bits in origins.items()}, more
 
 
-def _position(last: Sample | Bucket, segments: Sequence[Segment]) -> Position:
-    return Position(stream=last.stream, time=max(last.time, segments[last.segment].interval.start))
+def _transposed(rows: Sequence[tuple[Any, ...]], *, width: int) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+
+
+def _position(rows: SampleRows | BucketRows, segments: Sequence[Segment], streams: Sequence[Stream]) -> Position:
+    last = segments[rows.segments[-1]]
+    ids = {stream.key: stream.id for stream in streams}
+    return Position(stream=ids[last.stream], time=max(Instant(rows.times[-1]), last.interval.start))
 
 
 def _with_origins(segments: Sequence[Segment], origins: dict[int, set[Origin]]) -> tuple[Segment, ...]:
-    return tuple(replace(segment, origins=_told(origins.get(segment.number, set()))) for segment in segments)
-
-
-def _told(origins: set[Origin]) -> tuple[Origin, ...]:
-    return tuple(sorted(origins - {Origin.LIVE}))
+    return tuple(replace(segment, origins=tuple(sorted(origins.get(segment.number, ())))) for segment in segments)

@@ -1,13 +1,18 @@
 """What a reader asks for, and what comes back: values between the query service and the reads."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fieldlab.assets.asset import Stream
 from fieldlab.ownership.interval import Interval
 from fieldlab.ownership.segment import Segment
 from fieldlab.readings.instant import Instant
+
+Int64 = NDArray[np.int64]
 
 
 class Aggregate(StrEnum):
@@ -27,25 +32,47 @@ class StatusFilter(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StreamsOf:
+    """All streams of one asset that the reader may see."""
+
+    asset: str
+
+
+Wanted = tuple[str, ...] | StreamsOf
+"""Which streams are asked for: ids and references like `mill-1.spindle_current`, or all of an asset."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Last:
+    """The time before the answer, by the database's clock; in microseconds."""
+
+    duration: int
+
+    def before(self, moment: Instant) -> Interval:
+        """Give the interval that ends at a moment."""
+        return Interval(start=Instant(moment - self.duration), until=moment)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Position:
-    """Where a page ended: the next one begins after this time of this stream.
+    """Where a page ended: the next one begins after this time of this stream (its public id).
 
     For a bucket that is its start, or the start of its segment if that is later.
     """
 
-    stream: int
+    stream: UUID
     time: Instant
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Selection:
-    """Streams (ids, or references like `mill-1.spindle_current`) over `[start, until)`, at most `limit` rows a page.
+    """Streams over `[start, until)`, at most `limit` rows a page.
 
     With `step` (microseconds, a positive whole number) the answer has buckets on the grid of the Unix epoch.
     """
 
-    streams: tuple[str, ...]
-    interval: Interval
+    streams: Wanted
+    interval: Interval | Last
     limit: int
     status: StatusFilter = StatusFilter.ALL
     step: int | None = None
@@ -53,47 +80,50 @@ class Selection:
     after: Position | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sample:
-    """One readable sample, and the number of its segment."""
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class SampleRows:
+    """Readable samples in columns of equal length, by stream and time.
 
-    time: Instant
-    stream: int
-    value: float | str | None
-    status: int
-    segment: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Bucket:
-    """One bucket of one segment: `values` in the order of the asked aggregates.
-
-    `partial` tells that a hand-over or an end of the asked range cuts the bucket.
+    `times` are microseconds since the Unix epoch, `statuses` the upper halves of StatusCodes (0…65535), `segments` the
+    numbers of the rows' segments.
     """
 
-    time: Instant
-    stream: int
-    values: tuple[float | int | None, ...]
-    partial: bool
-    segment: int
+    times: Int64
+    values: list[float | str | None]
+    statuses: list[int]
+    segments: list[int]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class BucketRows:
+    """Buckets in columns of equal length, by stream, segment and time; a bucket without a sample is absent.
+
+    `times` are their starts, `aggregates` one column for each that was asked. `partial` tells that a hand-over or an
+    end of the asked range cuts the bucket.
+    """
+
+    times: Int64
+    aggregates: dict[Aggregate, list[float | int | None]]
+    partial: list[bool]
+    segments: list[int]
+
+    def __len__(self) -> int:
+        return len(self.segments)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """One page: the streams, the segments the decision gave, rows ordered by stream and time, and where to go on."""
+    """One page: the streams, the segments the decision gave, their rows, and where to go on.
+
+    `interval` is the one decided on, also where the last minutes were asked for.
+    """
 
     decided_at: Instant
+    interval: Interval
     streams: tuple[Stream, ...]
     segments: tuple[Segment, ...]
-    rows: Sequence[Sample] | Sequence[Bucket]
-    next: Position | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Newest:
-    """The newest readable value of streams; a stream without one has no row."""
-
-    decided_at: Instant
-    streams: tuple[Stream, ...]
-    segments: tuple[Segment, ...]
-    rows: tuple[Sample, ...]
+    rows: SampleRows | BucketRows
+    next: Position | None = None

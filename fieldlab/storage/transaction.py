@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+import psycopg
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -52,12 +53,13 @@ async def _bound(scope: ReadScope, engine: AsyncEngine, options: dict[str, objec
                 if row is None:
                     raise Unauthenticated("This token is no longer valid: it has expired or was revoked.")
                 yield Bound(connection=connection, decided_at=row.decided_at)
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError) as error:
         if _passing(error):
             raise Unavailable("The database cannot be reached now; try again in a moment.") from error
         raise
 
 
-def _passing(error: DBAPIError) -> bool:
-    sqlstate = getattr(error.orig, "sqlstate", None)
+def _passing(error: DBAPIError | psycopg.Error) -> bool:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    sqlstate = getattr(cause, "sqlstate", None)
     return sqlstate is None or sqlstate[:2] in {"08", "53", "57"}
