@@ -1,0 +1,182 @@
+"""The MQTT connector: connects for ever, hands over what arrives, and acknowledges it once it is safe."""
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import Iterable, Mapping
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
+from typing import Final
+
+from connectors.backoff import Backoff
+from connectors.mqtt.codec import Account
+from connectors.mqtt.config import PORTS, MqttOptions, Protocol, client_id
+from connectors.mqtt.decode import Batch, Message, decoder
+from connectors.mqtt.inbox import Inbox, Waiting
+from connectors.mqtt.wire import Wire
+from connectors.options import address_of, checked
+from connectors.secret import secret_of
+from fieldlab.assets.source import Source
+from fieldlab.errors import InvalidSettings, Unavailable
+from fieldlab.ports import Deliver, Delivery
+from fieldlab.readings.gap import Cause, Gap
+from fieldlab.readings.instant import Instant
+
+MOST_AT_ONCE: Final = 1_000
+"""Messages in one delivery."""
+
+_SETTLED: Final = 10.0
+"""Seconds after which a connection counts as standing, and the waits between tries begin anew."""
+
+_log = logging.getLogger(__name__)
+
+
+class MqttConnector:
+    """One MQTT broker as a source. Every message is acknowledged in order of receipt, after it was called safe."""
+
+    def __init__(
+        self, source: Source, *, client_name: str, environment: Mapping[str, str], heard_until: Instant | None = None
+    ) -> None:
+        options = checked(source, MqttOptions)
+        url = address_of(source, PORTS)
+        if url.path not in {"", "/"} or url.query or url.fragment:
+            raise InvalidSettings(f"Source {source.slug}: url ends after the port; topics stand in options.topics.")
+        if url.scheme != "mqtts" and (options.ca_file or options.cert_file):
+            raise InvalidSettings(f"Source {source.slug}: options.ca_file and cert_file need a url that is mqtts://…")
+        try:
+            self._client_id = client_id(options, client_name=client_name, slug=source.slug)
+        except ValueError as error:
+            raise InvalidSettings(f"Source {source.slug}: options.client_id: {error}.") from None
+        self._secret = secret_of(
+            source, variable=options.password_env, file=options.password_file, environment=environment
+        )
+        self._slug = source.slug
+        self._options = options
+        self._encrypted = url.scheme == "mqtts"
+        self._host = str(url.hostname)
+        self._port = url.port or PORTS[url.scheme]
+        self._server = f"{self._host}:{self._port}"
+        self._decoder = decoder(options.payload)
+        self._heard_until = heard_until
+
+    def watch(self, addresses: Iterable[str]) -> None:
+        """Do nothing: a broker sends every topic that `options.topics` covers, bound or not."""
+
+    async def run(self, deliver: Deliver) -> None:
+        """Hand over what arrives until cancelled; connections that fail are tried again for ever."""
+        inbox = Inbox(most=self._options.receive_maximum)
+        inbox.heard = self._heard_until
+        keeping = asyncio.create_task(self._keep_connected(inbox, self._tls()))
+        handing = asyncio.create_task(self._hand_over(inbox, deliver))
+        try:
+            done, _ = await asyncio.wait((keeping, handing), return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            keeping.cancel()
+            handing.cancel()
+            await asyncio.gather(keeping, handing, return_exceptions=True)
+
+    async def _hand_over(self, inbox: Inbox, deliver: Deliver) -> None:
+        while True:
+            messages, gaps = await inbox.take(MOST_AT_ONCE)
+            batch = Batch()
+            for _, arrival, received_at in messages:
+                self._decoder.into(batch, Message(arrival.topic, arrival.payload, received_at, arrival.retained))
+            rejects = tuple(batch.rejects)
+            safe = partial(_acknowledge, inbox, messages)
+            await deliver(Delivery(samples=batch.samples, rejects=rejects, gaps=tuple(gaps), safe=safe))
+
+    async def _keep_connected(self, inbox: Inbox, tls: ssl.SSLContext | None) -> None:
+        backoff = Backoff()
+        told = ""
+        missing_since: Instant | None = None
+        while True:
+            try:
+                wire = await Wire.opened(self._account(), inbox.put_now, host=self._host, port=self._port, tls=tls)
+            except (OSError, Unavailable) as error:
+                reason = _explained(str(error), self._options.protocol)
+            else:
+                _log.info("Source %s: connected to %s as %s.", self._slug, self._server, self._client_id)
+                opened = time.monotonic()
+                try:
+                    missing_since = await self._subscribe(wire, inbox, missing_since)
+                    reason = _explained(await wire.lost, self._options.protocol)
+                finally:
+                    await wire.close()
+                if time.monotonic() - opened > _SETTLED:
+                    backoff.reset()
+                    told = ""
+            if reason != told:
+                _log.warning("Source %s: %s: %s; trying again.", self._slug, self._server, reason)
+                told = reason
+            await asyncio.sleep(backoff.pause())
+
+    async def _subscribe(self, wire: Wire, inbox: Inbox, missing_since: Instant | None) -> Instant | None:
+        """Ask for the topics; note a gap up to the broker's answer when it had forgotten the session.
+
+        Returns since when messages are missing if the connection was lost before the answer.
+        """
+        if missing_since is None and not wire.session_present:
+            missing_since = inbox.heard
+        wire.subscribe(list(self._options.topics))
+        await asyncio.wait((wire.granted, wire.lost), return_when=asyncio.FIRST_COMPLETED)
+        if wire.lost.done():
+            return missing_since
+        for refusal in wire.granted.result():
+            _log.error("Source %s: %s does not let it subscribe to %s.", self._slug, self._server, refusal)
+        now = Instant.now()
+        if missing_since is not None:
+            inbox.note(Gap(start=missing_since, until=now, cause=Cause.SESSION_LOST))
+        inbox.heard = inbox.heard or now
+        return None
+
+    def _account(self) -> Account:
+        options = self._options
+        return Account(
+            protocol=options.protocol,
+            client_id=self._client_id,
+            user=options.user,
+            password=self._secret.read(),
+            keep_alive=options.keep_alive,
+            session_expiry=options.session_expiry,
+            receive_maximum=options.receive_maximum,
+        )
+
+    def _tls(self) -> ssl.SSLContext | None:
+        """Read the certificates; raises InvalidSettings that names the one that cannot be used."""
+        if not self._encrypted:
+            return None
+        ca, certificate, key = self._options.ca_file, self._options.cert_file, self._options.key_file
+        try:
+            context = ssl.create_default_context(cafile=ca)
+        except OSError as error:
+            raise InvalidSettings(f"Source {self._slug}: options.ca_file {ca} cannot be used: {error}.") from None
+        if certificate is not None:
+            try:
+                context.load_cert_chain(certificate, key)
+            except OSError as error:
+                raise InvalidSettings(
+                    f"Source {self._slug}: options.cert_file {certificate} with options.key_file {key} "
+                    f"cannot be used: {error}."
+                ) from None
+        return context
+
+
+def _acknowledge(inbox: Inbox, messages: list[Waiting]) -> None:
+    """Answer each message over the connection that it came from, in order, and make room."""
+    for wire, arrivals in groupby(messages, key=attrgetter("wire")):
+        wire.answer([one.arrival for one in arrivals])
+    inbox.release(messages)
+
+
+def _explained(reason: str, protocol: Protocol) -> str:
+    """Add what to do, where the broker's words alone do not tell."""
+    text = reason.lower()
+    if "taken over" in text:
+        return f"{reason}: another client uses the same client id; give each gateway a name of its own"
+    if "protocol version" in text or ("closed the connection" in text and protocol is Protocol.V5):
+        return f"{reason} (where it speaks no MQTT 5, set options.protocol to 3.1.1)"
+    return reason

@@ -1,0 +1,27 @@
+"""Finds the connector that a source needs; the wires that no source needs are never imported."""
+
+from collections.abc import Mapping
+
+from fieldlab.assets.source import Source, Wire
+from fieldlab.ports import Connector
+from fieldlab.readings.instant import Instant
+
+
+def build(
+    source: Source, *, client_name: str, environment: Mapping[str, str], heard_until: Instant | None = None
+) -> Connector:
+    """Build the connector of a source; raises InvalidSettings that names the key, and opens nothing.
+
+    `client_name` tells this gateway from others at the same server and must stay the same over restarts;
+    `environment` is where passwords are looked up; `heard_until` is when an earlier process last heard from the
+    source, so that what was lost in between is known as a gap.
+    """
+    match source.wire:
+        case Wire.MQTT:
+            from connectors.mqtt.connector import MqttConnector
+
+            return MqttConnector(source, client_name=client_name, environment=environment, heard_until=heard_until)
+        case Wire.OPCUA:
+            from connectors.opcua.connector import OpcuaConnector
+
+            return OpcuaConnector(source, client_name=client_name, environment=environment, heard_until=heard_until)
