@@ -7,10 +7,9 @@ import typer
 import yaml
 from pydantic import ValidationError
 
-from cli.migrate import AdminUrl
+from cli.administration import AdminUrl, administering
 from fieldlab.assets.lab import Lab
 from fieldlab.errors import InvalidInput
-from fieldlab.settings import MigrateSettings
 
 
 def read_lab(path: Path) -> Lab:
@@ -36,20 +35,14 @@ def apply(
 
     One transaction; twice is the same as once. Running gateways take the change up by themselves.
     """
-    from fieldlab.storage.database import open_engine
     from fieldlab.storage.declare import declare
 
     declared = read_lab(lab)
-    settings = MigrateSettings.load(admin_database_url=admin_database_url)
-    engine = open_engine(settings.admin_database_url.get_secret_value(), name="fieldlab apply")
-    with engine.connect() as connection:
+    with administering(admin_database_url, command="apply") as connection:
         changes = declare(connection, declared)
         for change in changes:
             typer.echo(str(change))
         if dry_run:
             connection.rollback()
-        else:
-            connection.commit()
-    engine.dispose()
     verb = "would change" if dry_run else "changed"
     typer.echo(f"{len(changes)} things {verb}." if changes else "The lab is as declared; nothing to change.")

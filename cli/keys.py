@@ -8,10 +8,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli.migrate import AdminUrl
+from cli.administration import AdminUrl, administering
 from fieldlab.assets.participant import Permission
 from fieldlab.readings.instant import Instant
-from fieldlab.settings import MigrateSettings
 
 app: Final = typer.Typer(help="Issue, list and revoke API keys.", no_args_is_help=True)
 
@@ -26,12 +25,9 @@ def create(
 ) -> None:
     """Make a key and print its token, once: it is kept nowhere."""
     from fieldlab.storage import keys
-    from fieldlab.storage.database import open_engine
 
-    url = MigrateSettings.load(admin_database_url=admin_database_url).admin_database_url.get_secret_value()
     expires_at = Instant.of(datetime.now(UTC) + timedelta(days=days))
-    engine = open_engine(url, name="fieldlab key")
-    with engine.begin() as connection:
+    with administering(admin_database_url, command="key") as connection:
         issued = keys.issue(
             connection,
             participant=participant,
@@ -39,7 +35,6 @@ def create(
             permissions=frozenset(scope),
             expires_at=expires_at,
         )
-    engine.dispose()
     typer.echo(issued.token)
     typer.echo(
         f"Key {issued.id} of {participant}, valid until {expires_at}. Keep the token; it is not shown again.", err=True
@@ -53,13 +48,9 @@ def list_(
 ) -> None:
     """List keys, without their tokens."""
     from fieldlab.storage import keys
-    from fieldlab.storage.database import open_engine
 
-    url = MigrateSettings.load(admin_database_url=admin_database_url).admin_database_url.get_secret_value()
-    engine = open_engine(url, name="fieldlab key")
-    with engine.connect() as connection:
+    with administering(admin_database_url, command="key") as connection:
         found = keys.listed(connection, participant=participant)
-    engine.dispose()
     table = Table("id", "participant", "principal", "scopes", "valid until", "last used")
     for key in found:
         until = f"revoked {key.revoked_at}" if key.revoked_at else str(key.expires_at)
@@ -75,11 +66,7 @@ def revoke(
 ) -> None:
     """Make a key void at once."""
     from fieldlab.storage import keys
-    from fieldlab.storage.database import open_engine
 
-    url = MigrateSettings.load(admin_database_url=admin_database_url).admin_database_url.get_secret_value()
-    engine = open_engine(url, name="fieldlab key")
-    with engine.begin() as connection:
+    with administering(admin_database_url, command="key") as connection:
         keys.revoke(connection, key)
-    engine.dispose()
     typer.echo(f"Key {key} is void from now on.")

@@ -1,22 +1,11 @@
 """`fieldlab migrate`: bring any supported database to head."""
 
-from typing import Annotated
-
 import typer
 from pydantic import SecretStr
 from rich.console import Console
 
+from cli.administration import AdminUrl
 from fieldlab.settings import MigrateSettings
-
-AdminUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--admin-database-url",
-        envvar="FIELDLAB_ADMIN_DATABASE_URL",
-        show_envvar=True,
-        help="postgresql://… of a user who may create roles and extensions.",
-    ),
-]
 
 
 def migrate(admin_database_url: AdminUrl = None) -> None:

@@ -55,12 +55,13 @@ def simulate(
     start = now - since if since else None
     until = now + timedelta(seconds=seconds) if seconds is not None else None
 
+    broker = _broker(mqtt) if mqtt is not None else None
+
     async def faces(stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
-            if mqtt is not None:
+            if broker is not None:
                 from simulators.mqtt import publish
 
-                broker = _broker(mqtt)
                 group.create_task(publish([played], broker=broker, rate=rate, since=start, until=until, stop=stop))
             if opcua is not None:
                 from simulators.opcua import serve

@@ -1,16 +1,14 @@
 """A process that the demo started: its own session, a log file, an orderly end."""
 
-import ctypes
 import os
-import signal
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-_PR_SET_PDEATHSIG: Final = 1
 _GRACE: Final = 15.0
 
 
@@ -29,13 +27,12 @@ class Child:
         """Start it; what it prints goes to its log, and it ends if this process is killed (on Linux)."""
         with log.open("ab") as output:
             process = subprocess.Popen(  # noqa: S603 - our own commands
-                arguments,
+                [*_dying_with_us(), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
-                preexec_fn=_die_with_parent(),  # noqa: PLW1509 - no thread runs yet
             )
         return cls(name=name, log=log, process=process)
 
@@ -59,12 +56,6 @@ class Child:
                 self.process.wait()
 
 
-def _die_with_parent() -> Callable[[], None] | None:
-    if sys.platform != "linux":
-        return None
-    library = ctypes.CDLL(None)
-
-    def arrange() -> None:
-        library.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-    return arrange
+def _dying_with_us() -> list[str]:
+    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
+    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []

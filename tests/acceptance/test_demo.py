@@ -1,0 +1,95 @@
+"""The demo, as a stranger runs it: one command, no server of ours, no root."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from tests.servers.child import free_port, listens
+from tests.servers.scratch import scratch
+
+PORTS = ("--api-port", "--mqtt-port", "--opcua-port", "--gateway-port")
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with scratch() as path:
+        yield path / "demo"
+
+
+def command(place: Path, *options: str) -> list[str]:
+    ports = [word for option in PORTS for word in (option, str(free_port()))]
+    return [sys.executable, "-m", "cli", "demo", "--directory", str(place), *ports, *options]
+
+
+def run(place: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(place, *options), capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_shows_both_wires_and_each_company_its_own_part_then_goes_on_from_what_it_kept(place: Path) -> None:
+    first = run(place, "--seconds", "25", "--json")
+    assert first.returncode == 0, first.stderr
+    told = json.loads(first.stdout)
+
+    assert told["engine"] == "plain"
+    assert told["rejected"] == told["waiting"] == 0
+    assert told["streams"] == 31
+    assert told["stored"] >= 10 * 60 * 31
+    assert min(told["stored_by_source"].values()) >= 10 * 60 * 15
+    before, after = told["segments_by_participant"]["sme-a"], told["segments_by_participant"]["sme-b"]
+    assert [segment["asset"] for segment in before + after] == ["mill-1", "mill-1"]
+    assert before[0]["until"] == after[0]["from"]
+    assert datetime.fromisoformat(before[0]["until"]).second == 0
+    assert before[0]["owner"] == "sme-a"
+    assert after[0]["owner"] == "sme-b"
+    assert min(before[0]["samples"], after[0]["samples"]) >= 3 * 60 * 15
+    assert {segment["asset"] for segment in told["segments_by_participant"]["researcher"]} == {"robot-1"}
+    assert sum(segment["samples"] for segment in told["segments_by_participant"]["operator"]) == 0
+
+    second = run(place, "--seconds", "15", "--json")
+    assert second.returncode == 0, second.stderr
+    again = json.loads(second.stdout)
+    assert 0 < again["stored"] < told["stored"], "the second run fills in only what is missing"
+    assert again["rejected"] == 0
+    assert "First rows after" in second.stderr
+
+
+def test_a_port_in_use_is_named_with_the_option_that_changes_it(place: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        words = command(place)
+        words[words.index("--mqtt-port") + 1] = str(port)
+        told = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert told.returncode == 1
+    assert told.stderr.strip() == f"fieldlab: Port {port} is in use; choose another one with --mqtt-port."
+    assert not place.exists()
+
+
+def test_control_c_stops_every_part(place: Path) -> None:
+    words = command(place)
+    ports = [int(words[words.index(option) + 1]) for option in PORTS]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ, text=True) as demo:
+        assert demo.stdout is not None
+        deadline = time.monotonic() + 60
+        for line in demo.stdout:
+            if "First rows after" in line or time.monotonic() > deadline:
+                break
+        assert all(map(listens, ports))
+        demo.send_signal(signal.SIGINT)
+        rest = demo.stdout.read()
+        assert demo.wait(60) == 0, rest
+    assert "Stopped." in rest
+    assert not any(map(listens, ports))
+    assert not (place / "database" / "postmaster.pid").exists()
