@@ -1,0 +1,116 @@
+"""Samples of one source in arrays, before it is known which streams they belong to."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from fieldlab.readings.instant import Instant
+from fieldlab.readings.reject import Reason, Reject
+from fieldlab.readings.samples import Samples
+from fieldlab.storage.rows import Float64, Int16, Int32, Int64, Mask
+
+_SHORTEST_INT64: Final = -(2**63)
+_LONGEST_INT64: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Block:
+    """Columns of equal length, one entry a sample of one source.
+
+    `codes` are indices into `addresses`, which names each address once; the other columns are as in `Rows`.
+    """
+
+    source: int
+    received_at: Instant
+    addresses: tuple[str, ...]
+    codes: Int32
+    times: Int64
+    values: Float64
+    numeric: Mask
+    texts: dict[int, str]
+    statuses: Int16
+    origins: Int16
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @classmethod
+    def of(cls, samples: Samples, *, source: int, received_at: Instant) -> "Block":
+        """Turn columns of Python objects into arrays.
+
+        Raises OverflowError, TypeError or ValueError for what no column can hold; `split` tells such samples apart.
+        """
+        codes = {address: code for code, address in enumerate(dict.fromkeys(samples.addresses))}
+        texts = samples.texts
+        count = len(texts)
+        plain = texts.count(None) == count
+        values = np.array(samples.values, np.float64)
+        return cls(
+            source=source,
+            received_at=received_at,
+            addresses=tuple(codes),
+            codes=np.array([codes[address] for address in samples.addresses], np.int32),
+            times=np.array(samples.times, np.int64),
+            values=values,
+            numeric=_numeric(samples.values, values),
+            texts={} if plain else {at: text for at, text in enumerate(texts) if text is not None},
+            statuses=np.array(samples.statuses, np.int16),
+            origins=np.array(samples.origins, np.int16),
+        )
+
+
+def split(samples: Samples, *, received_at: Instant) -> tuple[Samples, tuple[Reject, ...]]:
+    """Tell the samples that a block can hold from those that it cannot, which become rejects."""
+    kept: list[int] = []
+    rejects = []
+    for at, time in enumerate(samples.times):
+        if not _SHORTEST_INT64 <= time <= _LONGEST_INT64:
+            rejects.append(_reject(samples, at, Reason.INVALID_TIME, received_at))
+        elif not _fits(samples, at):
+            rejects.append(_reject(samples, at, Reason.WRONG_TYPE, received_at))
+        else:
+            kept.append(at)
+    return _take(samples, kept), tuple(rejects)
+
+
+def _numeric(given: list[float | None], values: Float64) -> Mask:
+    if given.count(None) == 0:
+        return np.ones(len(given), np.bool_)
+    numeric = ~np.isnan(values)
+    for at in np.flatnonzero(~numeric).tolist():
+        numeric[at] = given[at] is not None
+    return numeric
+
+
+def _fits(samples: Samples, at: int) -> bool:
+    one = _take(samples, [at])
+    try:
+        Block.of(one, source=0, received_at=Instant(0))
+    except (OverflowError, TypeError, ValueError):
+        return False
+    return one.texts[0] is None or isinstance(one.texts[0], str)
+
+
+def _take(samples: Samples, positions: list[int]) -> Samples:
+    return Samples(
+        addresses=[samples.addresses[at] for at in positions],
+        times=[samples.times[at] for at in positions],
+        values=[samples.values[at] for at in positions],
+        texts=[samples.texts[at] for at in positions],
+        statuses=[samples.statuses[at] for at in positions],
+        origins=[samples.origins[at] for at in positions],
+    )
+
+
+def _reject(samples: Samples, at: int, reason: Reason, received_at: Instant) -> Reject:
+    value = samples.values[at] if samples.texts[at] is None else samples.texts[at]
+    detail = (
+        f"The time lies {samples.times[at]} µs from 1970, which no clock can mean; correct the device's clock."
+        if reason is Reason.INVALID_TIME
+        else "No column can hold this sample; publish numbers of at most 1.8e308 or texts."
+    )
+    raw = repr({"time": samples.times[at], "value": value, "status": samples.statuses[at]}).encode(
+        errors="backslashreplace"
+    )
+    return Reject(reason=reason, detail=detail, raw=raw, received_at=received_at, address=samples.addresses[at])

@@ -1,0 +1,60 @@
+"""What became of each source's samples since the gateway started, in numbers; no value and no owner stands here."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from fieldlab.readings.instant import Instant
+from fieldlab.readings.reject import Reason
+
+
+class State(StrEnum):
+    """How a source's connector is doing."""
+
+    RUNNING = "running"
+    MISCONFIGURED = "misconfigured"
+    FAILED = "failed"
+
+
+@dataclass(kw_only=True, slots=True)
+class Tally:
+    """The account of one source: received = stored + duplicates + rejected + waiting, at any time."""
+
+    source: str
+    state: State = State.RUNNING
+    message: str = ""
+    received: int = 0
+    stored: int = 0
+    duplicates: int = 0
+    rejected: Counter[Reason] = field(default_factory=Counter)
+    last_heard: Instant | None = None
+    newest: Instant | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Count what was received and has none of the other fates yet."""
+        return self.received - self.stored - self.duplicates - self.rejected.total()
+
+    @property
+    def conflicts(self) -> int:
+        """Count the rejects whose stream and time held another value."""
+        return self.rejected[Reason.CONFLICT]
+
+    def lag(self, now: Instant) -> float | None:
+        """Give the seconds from the newest stored sample's time until now; None before the first."""
+        return None if self.newest is None else max(0.0, (now - self.newest) / 1e6)
+
+
+class Tallies:
+    """The tallies of all sources, by id; one that was removed is kept, so that its account still adds up."""
+
+    def __init__(self) -> None:
+        self._by_source: dict[int, Tally] = {}
+
+    def of(self, source: int) -> Tally:
+        """Give the tally of a source."""
+        return self._by_source.setdefault(source, Tally(source=str(source)))
+
+    def __iter__(self) -> Iterator[Tally]:
+        return iter(self._by_source.values())

@@ -1,0 +1,66 @@
+"""What the gateway may ask about what is stored, and what else makes its bindings stale."""
+
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+CREATE = """
+DROP FUNCTION fieldlab.conflicting_rows;
+
+CREATE FUNCTION fieldlab.known_rows(streams integer[], times timestamptz[], numbers double precision[], texts text[],
+                                    statuses smallint[])
+RETURNS TABLE ("row" integer, same boolean)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, fieldlab SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+    earliest timestamptz;
+    latest timestamptz;
+BEGIN
+    SELECT min(t), max(t) INTO earliest, latest FROM unnest(times) AS t;
+    RETURN QUERY
+    SELECT given.position::integer - 1,
+           (m.value, m.text, m.status) IS NOT DISTINCT FROM (given.number, given.text, given.status)
+    FROM unnest(streams, times, numbers, texts, statuses) WITH ORDINALITY
+        AS given (stream, at, number, text, status, position)
+    JOIN fieldlab.measurement AS m
+        ON m.stream_id = given.stream AND m.time = given.at AND m.time BETWEEN earliest AND latest;
+END $$;
+COMMENT ON FUNCTION fieldlab.known_rows IS
+    'Which of the given rows (counted from 0) are stored already, and whether with the same value and status; shows
+nothing that is stored. A batch spans a short time, so its bounds keep other chunks out; ten thousand look-ups in the
+key are always cheaper than a scan of the table.';
+REVOKE ALL ON FUNCTION fieldlab.known_rows FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION fieldlab.known_rows TO fieldlab_gateway;
+
+CREATE TRIGGER announce_kind AFTER UPDATE OF kind, asset_id ON fieldlab.stream
+    FOR EACH STATEMENT EXECUTE FUNCTION fieldlab.announce_bindings();
+CREATE TRIGGER announce_nature AFTER UPDATE OF nature ON fieldlab.asset
+    FOR EACH STATEMENT EXECUTE FUNCTION fieldlab.announce_bindings();
+"""
+
+DROP = """
+DROP TRIGGER announce_nature ON fieldlab.asset;
+DROP TRIGGER announce_kind ON fieldlab.stream;
+DROP FUNCTION fieldlab.known_rows;
+CREATE FUNCTION fieldlab.conflicting_rows()
+RETURNS TABLE (stream_id integer, "time" timestamptz, value double precision, text text, status smallint)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, fieldlab, pg_temp AS $$
+BEGIN
+    RETURN QUERY
+    SELECT s.stream_id, s.time, s.value, s.text, s.status
+    FROM pg_temp.staging AS s JOIN fieldlab.measurement AS m ON m.stream_id = s.stream_id AND m.time = s.time
+    WHERE (m.value, m.text, m.status) IS DISTINCT FROM (s.value, s.text, s.status);
+END $$;
+REVOKE ALL ON FUNCTION fieldlab.conflicting_rows FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION fieldlab.conflicting_rows TO fieldlab_gateway;
+"""
+
+
+def upgrade() -> None:
+    op.execute(CREATE)
+
+
+def downgrade() -> None:
+    op.execute(DROP)
