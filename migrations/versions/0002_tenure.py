@@ -25,21 +25,25 @@ COMMENT ON TABLE fieldlab.tenure IS 'Who owns what a stream produces in [start, 
 CREATE INDEX tenure_owner ON fieldlab.tenure (owner_id, stream_id, start);
 CREATE INDEX tenure_stream ON fieldlab.tenure (stream_id, start);
 
-CREATE FUNCTION fieldlab.tenure_is_total() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, fieldlab AS $$
+CREATE FUNCTION fieldlab.tenure_is_total() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, fieldlab AS $$
 DECLARE
-    touched integer := coalesce(NEW.stream_id, OLD.stream_id);
+    touched integer;
 BEGIN
-    IF EXISTS (SELECT FROM fieldlab.stream WHERE id = touched) AND (
-        SELECT count(*) = 0 OR bool_or(start <> previous_until) OR max(until) <> 'infinity'
-        FROM (SELECT start, until, lag(until, 1, '-infinity') OVER (ORDER BY start) AS previous_until
-              FROM fieldlab.tenure WHERE stream_id = touched) AS timeline
-    ) THEN
-        RAISE EXCEPTION 'the tenures of stream % leave a hole or overlap', touched
-            USING ERRCODE = 'exclusion_violation', CONSTRAINT = 'tenure_total';
-    END IF;
+    FOREACH touched IN ARRAY ARRAY[OLD.stream_id, NEW.stream_id] LOOP
+        IF EXISTS (SELECT FROM fieldlab.stream WHERE id = touched) AND (
+            SELECT count(*) = 0 OR bool_or(start <> previous_until) OR max(until) <> 'infinity'
+            FROM (SELECT start, until, lag(until, 1, '-infinity') OVER (ORDER BY start) AS previous_until
+                  FROM fieldlab.tenure WHERE stream_id = touched) AS timeline
+        ) THEN
+            RAISE EXCEPTION 'the tenures of stream % leave a hole or overlap', touched
+                USING ERRCODE = 'exclusion_violation', CONSTRAINT = 'tenure_total';
+        END IF;
+    END LOOP;
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION fieldlab.tenure_is_total IS 'Refuses, at commit, a timeline that does not cover all of time.';
+COMMENT ON FUNCTION fieldlab.tenure_is_total IS
+    'Refuses, at commit, a timeline that does not cover all of time; whoever commits needs no right on the table.';
 CREATE CONSTRAINT TRIGGER total AFTER INSERT OR UPDATE OR DELETE ON fieldlab.tenure
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fieldlab.tenure_is_total();
 
@@ -72,10 +76,12 @@ COMMENT ON TABLE fieldlab.tenure_event IS 'What changed in the tenures of an ass
 
 CREATE FUNCTION fieldlab.refuse_change() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
-    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+    RAISE EXCEPTION '% cannot be changed by %', TG_TABLE_NAME, TG_OP USING ERRCODE = 'insufficient_privilege';
 END $$;
 COMMENT ON FUNCTION fieldlab.refuse_change IS 'Keeps a history from being edited, by whomever.';
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON fieldlab.tenure_event
+    FOR EACH STATEMENT EXECUTE FUNCTION fieldlab.refuse_change();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON fieldlab.tenure
     FOR EACH STATEMENT EXECUTE FUNCTION fieldlab.refuse_change();
 """
 

@@ -207,6 +207,7 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA visible FROM PUBLIC;
 GRANT USAGE ON SCHEMA visible TO fieldlab_api;
 GRANT SELECT ON ALL TABLES IN SCHEMA visible TO fieldlab_api;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA visible TO fieldlab_api;
+GRANT EXECUTE ON FUNCTION fieldlab.bound_participant, fieldlab.bound_with TO fieldlab_api;
 
 GRANT USAGE ON SCHEMA fieldlab TO fieldlab_gateway, fieldlab_maintainer;
 GRANT SELECT ON fieldlab.source, fieldlab.binding, fieldlab.platform TO fieldlab_gateway;
@@ -219,6 +220,7 @@ GRANT SELECT ON fieldlab.platform TO fieldlab_maintainer;
 """
 
 DROP = """
+REVOKE ALL ON FUNCTION fieldlab.bound_participant, fieldlab.bound_with FROM fieldlab_api;
 REVOKE ALL ON ALL TABLES IN SCHEMA fieldlab FROM fieldlab_gateway, fieldlab_maintainer;
 REVOKE SELECT (id, asset_id, kind) ON fieldlab.stream FROM fieldlab_gateway;
 REVOKE SELECT (id, slug, nature) ON fieldlab.asset FROM fieldlab_gateway;
