@@ -71,14 +71,17 @@ _LATEST: Final = text("SELECT * FROM visible.latest(:streams)")
 """The newest readable sample of each stream."""
 
 _BUCKETS: Final = """
-    SELECT s.number, time_bucket(make_interval(secs => %(step)s / 1e6), m.time, timestamptz '1970-01-01Z') AS start,
-           avg(m.value), min(m.value), max(m.value), count(*), bit_or(1 << (m.origin & 15))
+    SELECT s.number, b.*
     FROM unnest(%(numbers)s::integer[], %(streams)s::integer[], %(tenures)s::bigint[], %(starts)s::timestamptz[],
                 %(untils)s::timestamptz[]) AS s (number, stream, tenure, start, until)
-    JOIN visible.measurement AS m
-        ON m.tenure = s.tenure AND m.stream = s.stream AND m.time >= s.start AND m.time < s.until
-    WHERE m.status >= 0 AND (m.status = 0 OR NOT %(good_only)s)
-    GROUP BY 1, 2 ORDER BY 1, 2 LIMIT %(limit)s
+    CROSS JOIN LATERAL (
+        SELECT time_bucket(make_interval(secs => %(step)s / 1e6), m.time, timestamptz '1970-01-01Z') AS start,
+               avg(m.value), min(m.value), max(m.value), count(*), bit_or(1 << (m.origin & 15))
+        FROM visible.measurement AS m
+        WHERE m.tenure = s.tenure AND m.stream = s.stream AND m.time >= s.start AND m.time < s.until
+          AND m.status >= 0 AND (m.status = 0 OR NOT %(good_only)s)
+        GROUP BY 1) AS b
+    ORDER BY s.number, b.start LIMIT %(limit)s
 """
 """Aggregates of each stretch over the grid of the Unix epoch, of samples whose status is not bad, or only good."""
 

@@ -37,7 +37,7 @@ COMMENT ON FUNCTION fieldlab.binding_mark IS
     'Marks a binding of this very transaction; without the secret nobody can make one, in another it is void.';
 
 CREATE FUNCTION fieldlab.bound() RETURNS fieldlab.credential
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, fieldlab AS $$
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, fieldlab AS $$
 DECLARE
     binding text := current_setting('fieldlab.binding', true);
     found fieldlab.credential;
@@ -58,13 +58,13 @@ COMMENT ON FUNCTION fieldlab.bound IS
     'The credential this transaction is bound to, or NULL: unbound, forged, left over, revoked or expired.';
 
 CREATE FUNCTION fieldlab.bound_participant() RETURNS integer
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, fieldlab AS $$
+LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, fieldlab AS $$
     SELECT (fieldlab.bound()).participant_id
 $$;
 COMMENT ON FUNCTION fieldlab.bound_participant IS 'The participant this transaction is bound to, or NULL.';
 
 CREATE FUNCTION fieldlab.bound_with(permission text) RETURNS integer
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, fieldlab AS $$
+LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, fieldlab AS $$
     SELECT b.participant_id FROM fieldlab.bound() AS b WHERE permission = ANY (b.permissions)
 $$;
 COMMENT ON FUNCTION fieldlab.bound_with IS 'The bound participant if its credential carries the permission, or NULL.';
