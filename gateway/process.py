@@ -137,8 +137,9 @@ async def _overdue(stop: asyncio.Event, drain: float, outage: Outage) -> None:
 async def _end(task: asyncio.Task[None]) -> None:
     """Cancel a task that may still run; what it raised of its own is raised here."""
     task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
 
 
 def _url(host: str, opened: socket.socket) -> str:

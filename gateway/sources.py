@@ -1,7 +1,6 @@
 """Keeps one connector running for each source of the catalogue."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -106,5 +105,4 @@ class Sources:
 async def _end(running: _Running) -> None:
     if running.task is not None:
         running.task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running.task
+        await asyncio.wait({running.task})

@@ -1,7 +1,7 @@
 """What the gateway knows of the catalogue: the sources, and which address feeds which stream."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,7 +46,7 @@ class Catalogue:
 EMPTY: Final = Catalogue(sources={}, bindings={})
 
 
-async def catalogues(url: str, *, recheck: float = 60.0) -> AsyncIterator[Catalogue]:
+async def catalogues(url: str, *, recheck: float = 60.0) -> AsyncGenerator[Catalogue]:
     """Give the catalogue now and again after every change, until closed.
 
     It is read every `recheck` seconds too, should a message be missed. Raises Unavailable when the database goes

@@ -1,0 +1,290 @@
+"""What the ingest process promises: every sample ends stored, rejected or waiting, and its source is told when."""
+
+import asyncio
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Composed, Identifier
+
+from fieldlab.errors import ExcessRights, InvalidSettings
+from fieldlab.ports import Delivery
+from fieldlab.readings.gap import Cause, Gap
+from fieldlab.readings.instant import SECOND, Instant
+from fieldlab.readings.origin import Clock, Origin
+from fieldlab.readings.reject import Reason, Reject
+from fieldlab.readings.samples import Samples
+from gateway.limits import Limits
+from gateway.process import run
+from tests.integration.gateway.wire import START, Wires, declare, gateway, rejected, samples, stored, until
+from tests.servers.database import Database
+
+
+async def test_a_delivery_is_committed_before_its_source_is_told_that_it_is_safe(
+    database: Database, tmp_path: Path
+) -> None:
+    streams = declare(database)
+    async with gateway(database.gateway, tmp_path) as running:
+        running.wires["mqtt"].hand_over(samples(1.5, 2.5))
+        running.wires["mqtt"].hand_over(samples("EXECUTE", address="text"))
+        running.wires["mqtt"].hand_over(samples(1.0, address="boolean"))
+        health = await running.settled()
+        assert running.wires["mqtt"].safe == [0, 1, 2]
+        assert stored(database) == [
+            (streams["number"], 0, 1.5, None, 0, 0),
+            (streams["number"], 1, 2.5, None, 0, 0),
+            (streams["boolean"], 0, 1.0, None, 0, 0),
+            (streams["text"], 0, None, "EXECUTE", 0, 0),
+        ]
+        assert (health["stored"], health["rejected"], health["waiting"]) == (4, 0, 0)
+
+
+async def test_live_samples_of_a_simulated_machine_are_marked_and_keep_their_clock(
+    database: Database, tmp_path: Path
+) -> None:
+    declare(database, nature="simulated")
+    async with gateway(database.gateway, tmp_path) as running:
+        running.wires["mqtt"].hand_over(samples(1.0, origin=Clock.RECEIPT.value))
+        running.wires["mqtt"].hand_over(samples(2.0, start=START + SECOND, origin=Origin.HISTORY.value))
+        await running.settled()
+    assert [row[5] for row in stored(database)] == [Origin.SIMULATED | Clock.RECEIPT, Origin.HISTORY]
+
+
+async def test_the_same_samples_again_are_duplicates_and_change_nothing(database: Database, tmp_path: Path) -> None:
+    declare(database)
+    async with gateway(database.gateway, tmp_path) as running:
+        for _ in range(3):
+            running.wires["mqtt"].hand_over(samples(1.0, 2.0, float("nan")))
+            health = await running.settled()
+        assert (health["stored"], health["duplicates"], health["conflicts"]) == (3, 6, 0)
+    assert len(stored(database)) == 3
+    assert rejected(database) == []
+
+
+async def test_another_value_at_a_known_time_is_a_reject_and_the_first_stays(
+    database: Database, tmp_path: Path
+) -> None:
+    streams = declare(database)
+    async with gateway(database.gateway, tmp_path) as running:
+        running.wires["mqtt"].hand_over(samples(1.0, 2.0))
+        await running.settled()
+        running.wires["mqtt"].hand_over(samples(1.0, 9.0, 3.0))
+        running.wires["mqtt"].hand_over(Samples.joined([samples(4.0, start=START + 9 * SECOND)] * 2))
+        running.wires["mqtt"].hand_over(
+            Samples.joined([samples(5.0, start=START + 10 * SECOND), samples(6.0, start=START + 10 * SECOND)])
+        )
+        health = await running.settled()
+        assert (health["stored"], health["duplicates"], health["rejected"]) == (5, 2, 2)
+    assert [(row[0], row[2]) for row in stored(database)] == [
+        (streams["number"], value) for value in (1.0, 2.0, 3.0, 4.0, 5.0)
+    ]
+    assert [(reason, address) for reason, _, _, address in rejected(database)] == [("conflict", "number")] * 2
+    assert b'"value": 9.0' in rejected(database)[0][2]
+
+
+async def test_what_cannot_be_a_measurement_is_kept_with_a_reason_and_the_rest_is_stored(
+    database: Database, tmp_path: Path
+) -> None:
+    declare(database)
+    async with gateway(database.gateway, tmp_path) as running:
+        running.wires["mqtt"].hand_over(
+            Delivery(
+                samples=Samples.joined(
+                    [
+                        samples(1.0),
+                        samples("3.9", start=START + SECOND),
+                        samples(7.0, address="text"),
+                        samples(0.5, address="boolean"),
+                        samples(1.0, address="nobody\0knows"),
+                        samples(1.0, start=START + 4200 * SECOND),
+                        samples(1.0, start=2**63 - 1),
+                        samples(1.0, start=2**70),
+                        samples(1.0, start=0),
+                        samples("a\0b", address="text"),
+                    ]
+                ),
+                rejects=(
+                    Reject(
+                        reason=Reason.MALFORMED, detail="Not JSON at byte 0.", raw=b"\xff\x00{", received_at=Instant(0)
+                    ),
+                ),
+            )
+        )
+        health = await running.settled()
+        assert (health["stored"], health["rejected"]) == (1, 10)
+        assert 'fieldlab_samples_rejected_total{reason="wrong_type",source="mqtt"} 4.0' in await running.metrics()
+    found = {(reason, address): detail for reason, detail, _, address in rejected(database)}
+    assert "as a JSON number" in found["wrong_type", "number"]
+    assert "true or false" in found["wrong_type", "boolean"]
+    assert "bind it" in found["unbound", "nobody␀knows"]
+    assert {reason for reason, _ in found} == {
+        *("malformed", "wrong_type", "unbound", "invalid_time", "too_far_in_future", "too_late")
+    }
+    assert (b"\xff\x00{",) in [row[2:3] for row in rejected(database)]
+
+
+async def test_a_row_that_the_database_refuses_is_found_and_kept_and_its_neighbours_are_stored(
+    database: Database, tmp_path: Path
+) -> None:
+    declare(database)
+    with psycopg.connect(database.admin) as connection:
+        connection.execute("ALTER TABLE fieldlab.measurement ADD CONSTRAINT sane CHECK (value < 1000)")
+    async with gateway(database.gateway, tmp_path) as running:
+        running.wires["mqtt"].hand_over(samples(*range(900), 5000.0, *range(90)))
+        health = await running.settled()
+        assert (health["stored"], health["rejected"]) == (990, 1)
+    assert [(reason, "sane" in detail) for reason, detail, _, _ in rejected(database)] == [
+        ("refused_by_database", True)
+    ]
+
+
+async def test_gaps_are_noted_for_the_streams_that_they_concern(database: Database, tmp_path: Path) -> None:
+    streams = declare(database)
+    gap = Gap(start=START, until=Instant(START + SECOND), cause=Cause.SESSION_LOST)
+    async with gateway(database.gateway, tmp_path) as running:
+        running.wires["mqtt"].hand_over(
+            Delivery(
+                samples=Samples(),
+                gaps=(
+                    gap,
+                    gap,
+                    Gap(start=START, until=START, cause=Cause.SESSION_LOST),
+                    Gap(start=START, until=gap.until, cause=Cause.QUEUE_OVERFLOW, addresses=("text", "unknown")),
+                ),
+            )
+        )
+        await running.settled()
+    with psycopg.connect(database.admin) as connection:
+        noted = connection.execute("SELECT stream_id, cause FROM fieldlab.gap").fetchall()
+    assert sorted(noted) == sorted(
+        [*((stream, "session_lost") for stream in streams.values()), (streams["text"], "queue_overflow")]
+    )
+
+
+async def test_bindings_and_sources_that_change_are_followed_at_once(database: Database, tmp_path: Path) -> None:
+    streams = declare(database)
+    async with gateway(database.gateway, tmp_path) as running:
+        first = running.wires["mqtt"]
+        assert first.watched == {"number", "boolean", "text"}
+        with psycopg.connect(database.admin) as connection:
+            connection.execute(
+                "INSERT INTO fieldlab.binding (source_id, address, stream_id) SELECT id, 'new', %s FROM fieldlab.source",
+                [streams["number"]],
+            )
+        await until(lambda: "new" in first.watched)
+        first.hand_over(samples(4.0, address="new"))
+        await running.settled()
+        with psycopg.connect(database.admin) as connection:
+            connection.execute("UPDATE fieldlab.source SET url = 'mqtt://elsewhere'")
+            connection.execute("INSERT INTO fieldlab.source (slug, wire, url) VALUES ('robot', 'opcua', 'opc.tcp://x')")
+        await until(lambda: "robot" in running.wires.built and len(running.wires.built["mqtt"]) == 2)
+        assert first.cancelled
+        assert running.wires["mqtt"].source.url == "mqtt://elsewhere"
+        assert running.wires["mqtt"].heard_until is not None
+        with psycopg.connect(database.admin) as connection:
+            connection.execute("DELETE FROM fieldlab.source WHERE slug = 'robot'")
+        await until(lambda: running.wires["robot"].cancelled)
+    assert [row[2] for row in stored(database)] == [4.0]
+
+
+async def test_a_wrong_configuration_of_one_source_leaves_the_others_running(
+    database: Database, tmp_path: Path
+) -> None:
+    declare(database)
+    with psycopg.connect(database.admin) as connection:
+        connection.execute("INSERT INTO fieldlab.source (slug, wire, url) VALUES ('robot', 'opcua', 'nonsense')")
+    wires = Wires(refuse={"robot": InvalidSettings("Source robot: url is not of the form opc.tcp://host:4840.")})
+    async with gateway(database.gateway, tmp_path, wires=wires) as running:
+        running.wires["mqtt"].hand_over(samples(1.0))
+        health = await running.settled()
+        assert health["sources"]["mqtt"]["state"] == "running"
+        assert health["sources"]["robot"]["state"] == "misconfigured"
+        assert "opc.tcp://host" in health["sources"]["robot"]["message"]
+        wires.refuse.clear()
+        with psycopg.connect(database.admin) as connection:
+            connection.execute("UPDATE fieldlab.source SET url = 'opc.tcp://right' WHERE slug = 'robot'")
+        await until(lambda: "robot" in wires.built)
+        assert (await running.health())[1]["sources"]["robot"]["state"] == "running"
+
+
+async def test_a_full_gateway_makes_its_sources_wait_and_loses_nothing(database: Database, tmp_path: Path) -> None:
+    declare(database)
+    with psycopg.connect(database.admin) as blocker:
+        blocker.execute("LOCK fieldlab.measurement IN ACCESS EXCLUSIVE MODE")
+        async with gateway(database.gateway, tmp_path, limits=Limits(batch=50, waiting=100)) as running:
+            for at in range(40):
+                running.wires["mqtt"].hand_over(samples(*range(10), start=START + at * 10 * SECOND))
+            await asyncio.sleep(0.3)
+            _, health = await running.health()
+            assert 0 < health["waiting"] <= 160
+            assert running.wires["mqtt"].safe == []
+            assert running.wires["mqtt"].queue.qsize() > 20
+            blocker.rollback()
+            health = await running.settled()
+            assert health["stored"] == 400
+    assert len(stored(database)) == 400
+
+
+async def test_an_outage_of_the_database_delays_samples_and_loses_none(database: Database, tmp_path: Path) -> None:
+    declare(database)
+    async with gateway(database.gateway, tmp_path, limits=Limits(outage=0.0)) as running:
+        running.wires["mqtt"].hand_over(samples(1.0))
+        await running.settled()
+        with psycopg.connect(database.admin, autocommit=True) as connection:
+            connection.execute(_limit(database, 0))
+            try:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND usename = 'fieldlab_gateway'"
+                )
+                running.wires["mqtt"].hand_over(samples(2.0, start=START + SECOND))
+                await asyncio.sleep(0.5)
+                status, health = await running.health()
+                assert (status, health["database"], health["waiting"]) == (503, "unreachable", 1)
+                assert running.wires["mqtt"].safe == [0]
+            finally:
+                connection.execute(_limit(database, -1))
+        await running.settled()
+        status, health = await running.health()
+        assert (status, health["stored"], health["waiting"]) == (200, 2, 0)
+
+
+def _limit(database: Database, connections: int) -> Composed:
+    return SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(Identifier(database.name), connections)
+
+
+async def test_a_stop_writes_what_has_arrived_before_the_sources_are_closed(database: Database, tmp_path: Path) -> None:
+    declare(database)
+    wires = Wires()
+    with psycopg.connect(database.admin) as blocker:
+        async with gateway(database.gateway, tmp_path, wires=wires) as running:
+            blocker.execute("LOCK fieldlab.measurement IN ACCESS EXCLUSIVE MODE")
+            wires["mqtt"].hand_over(samples(1.0, 2.0))
+            await until(lambda: wires["mqtt"].queue.empty())
+            running.stop.set()
+            await asyncio.sleep(0.2)
+            assert not wires["mqtt"].cancelled
+            blocker.rollback()
+    assert wires["mqtt"].safe == [0]
+    assert wires["mqtt"].cancelled
+    assert len(stored(database)) == 2
+
+
+async def test_a_gateway_with_more_rights_than_it_needs_does_not_start(database: Database, tmp_path: Path) -> None:
+    with pytest.raises(ExcessRights, match=r"superuser.*Connect as fieldlab_gateway"):
+        async with gateway(database.admin, tmp_path):
+            pass
+
+
+async def test_a_port_in_use_is_named_with_the_setting_that_changes_it(database: Database, tmp_path: Path) -> None:
+    declare(database)
+    async with gateway(database.gateway, tmp_path) as running:
+        port = int(running.url.rpartition(":")[2])
+        with pytest.raises(InvalidSettings, match=rf"{port}.*FIELDLAB_GATEWAY_PORT"):
+            await run(
+                database_url=database.gateway,
+                directory=tmp_path,
+                stop=asyncio.Event(),
+                port=port,
+                connect=Wires().connect,
+            )

@@ -1,0 +1,192 @@
+"""A connector without a wire, the lab that it feeds, and a gateway that runs it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+
+from fieldlab.assets.source import Source
+from fieldlab.ports import Deliver, Delivery
+from fieldlab.readings.instant import MINUTE, SECOND, Instant
+from fieldlab.readings.samples import Samples
+from gateway.limits import Limits
+from gateway.process import run
+from tests.servers.database import Database
+
+START = Instant(Instant.now() - 60 * MINUTE)
+"""An hour before the tests began."""
+
+
+@dataclass
+class FakeConnector:
+    """Hands over what a test gives it; remembers what became safe, in order."""
+
+    source: Source
+    heard_until: Instant | None = None
+    watched: set[str] = field(default_factory=set)
+    handed: int = 0
+    safe: list[int] = field(default_factory=list)
+    queue: "asyncio.Queue[Delivery]" = field(default_factory=asyncio.Queue)
+    cancelled: bool = False
+
+    async def run(self, deliver: Deliver) -> None:
+        try:
+            while True:
+                await deliver(await self.queue.get())
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+
+    def watch(self, addresses: Iterable[str]) -> None:
+        self.watched = set(addresses)
+
+    def hand_over(self, delivery: Delivery | Samples) -> int:
+        number, self.handed = self.handed, self.handed + 1
+        given = Delivery(samples=delivery) if isinstance(delivery, Samples) else delivery
+        self.queue.put_nowait(replace(given, safe=lambda: self.safe.append(number)))
+        return number
+
+
+@dataclass
+class Wires:
+    """The connectors that a gateway built, by source; `refuse` are the sources whose configuration is wrong."""
+
+    built: dict[str, list[FakeConnector]] = field(default_factory=dict)
+    refuse: dict[str, Exception] = field(default_factory=dict)
+
+    def connect(self, source: Source, heard_until: Instant | None) -> FakeConnector:
+        if source.slug in self.refuse:
+            raise self.refuse[source.slug]
+        connector = FakeConnector(source=source, heard_until=heard_until)
+        self.built.setdefault(source.slug, []).append(connector)
+        return connector
+
+    def __getitem__(self, slug: str) -> FakeConnector:
+        return self.built[slug][-1]
+
+
+@dataclass
+class Running:
+    """A gateway that runs."""
+
+    wires: Wires
+    url: str = ""
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    task: "asyncio.Task[None] | None" = None
+
+    async def health(self) -> tuple[int, dict[str, Any]]:
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(f"{self.url}/healthz")
+        return answer.status_code, answer.json()
+
+    async def metrics(self) -> str:
+        async with httpx.AsyncClient() as client:
+            return (await client.get(f"{self.url}/metrics")).text
+
+    async def settled(self, slug: str = "mqtt") -> dict[str, Any]:
+        """Wait until everything handed over by a source is safe, and give the gateway's health."""
+        await until(lambda: len(self.wires[slug].safe) == self.wires[slug].handed)
+        return (await self.health())[1]
+
+
+@asynccontextmanager
+async def gateway(
+    url: str, directory: Path, *, wires: Wires | None = None, limits: Limits | None = None, started: bool = True
+) -> AsyncIterator[Running]:
+    """Run a gateway for as long as the context lasts, and stop it cleanly."""
+    running = Running(wires=wires or Wires())
+    ready = asyncio.Event()
+
+    def tell(url: str) -> None:
+        running.url = url
+        ready.set()
+
+    running.task = asyncio.create_task(
+        run(
+            database_url=url,
+            directory=directory,
+            stop=running.stop,
+            port=0,
+            connect=running.wires.connect,
+            ready=tell,
+            limits=limits or Limits(),
+        )
+    )
+    try:
+        if started:
+            waiting = asyncio.create_task(ready.wait())
+            await asyncio.wait({waiting, running.task}, return_when=asyncio.FIRST_COMPLETED, timeout=20)
+            waiting.cancel()
+            if running.task.done():
+                running.task.result()
+        yield running
+    finally:
+        running.stop.set()
+        await asyncio.wait_for(running.task, 30)
+
+
+async def until(true: Callable[[], bool], *, timeout: float = 10.0) -> None:
+    """Wait until something has become true."""
+    async with asyncio.timeout(timeout):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+def declare(database: Database, *, nature: str = "real") -> dict[str, int]:
+    """Declare a mill with three streams, of which the source `mqtt` feeds each at an address of the same name."""
+    with psycopg.connect(database.admin) as connection:
+        connection.execute("INSERT INTO fieldlab.participant (slug, name, role) VALUES ('lab', 'Lab', 'operator')")
+        connection.execute(
+            "INSERT INTO fieldlab.asset (slug, name, home_owner_id, nature) SELECT 'mill', 'Mill', id, %s"
+            " FROM fieldlab.participant",
+            [nature],
+        )
+        connection.execute("INSERT INTO fieldlab.source (slug, wire, url) VALUES ('mqtt', 'mqtt', 'mqtt://nowhere')")
+        streams = dict(
+            connection.execute(
+                "INSERT INTO fieldlab.stream (asset_id, name, kind, unit)"
+                " SELECT id, kind, kind, '1' FROM fieldlab.asset, unnest(ARRAY['number', 'boolean', 'text']) AS kind"
+                " RETURNING name, id"
+            ).fetchall()
+        )
+        connection.execute(
+            "INSERT INTO fieldlab.binding (source_id, address, stream_id)"
+            " SELECT source.id, stream.name, stream.id FROM fieldlab.source, fieldlab.stream"
+        )
+    return streams
+
+
+def samples(
+    *values: float | str | None, address: str = "number", start: int = START, step: int = SECOND, origin: int = 0
+) -> Samples:
+    """One sample a step at one address."""
+    count = len(values)
+    return Samples(
+        addresses=[address] * count,
+        times=[start + at * step for at in range(count)],
+        values=[None if isinstance(value, str) else value for value in values],
+        texts=[value if isinstance(value, str) else None for value in values],
+        statuses=[0] * count,
+        origins=[origin] * count,
+    )
+
+
+def stored(database: Database) -> list[tuple[Any, ...]]:
+    """Give what is stored: stream, seconds from the start, value, text, status, origin."""
+    with psycopg.connect(database.admin) as connection:
+        return connection.execute(
+            "SELECT stream_id, round(extract(epoch FROM time) - %s)::integer, value, text, status, origin"
+            " FROM fieldlab.measurement ORDER BY stream_id, time",
+            [START / SECOND],
+        ).fetchall()
+
+
+def rejected(database: Database) -> list[tuple[Any, ...]]:
+    """Give the rejects in order: reason, detail, raw, address."""
+    with psycopg.connect(database.admin) as connection:
+        return connection.execute("SELECT reason, detail, raw, address FROM fieldlab.reject ORDER BY id").fetchall()
