@@ -4,11 +4,14 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
 
+from simulators import noise
 from simulators.columns import Column, Columns, Numbers, Times
+from simulators.conditions import NOMINAL, Conditions
 from simulators.errors import InvalidSettingError
 from simulators.signals import Kind, Signal
 
@@ -19,22 +22,31 @@ _ASSET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 class Machine(ABC):
     """One machine on the floor, called `asset`.
 
-    The same class, seed and time give the same values to the bit, in whatever order, number and company they are asked
-    for. Nothing is remembered between two calls; no clock is read.
+    The same class, seed, conditions and time give the same values to the bit, in whatever order, number and company
+    they are asked for. Nothing is remembered between two calls; no clock is read.
     """
 
     type_name: ClassVar[str]
     title: ClassVar[str]
     signals: ClassVar[tuple[Signal, ...]]
+    weaknesses: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """The conditions that the machine's equations know, by name, each with what it does at level 1."""
 
     asset: str
     seed: int = 0
+    conditions: Conditions = NOMINAL
 
     def __post_init__(self) -> None:
         if not _ASSET.fullmatch(self.asset):
             raise InvalidSettingError(
                 f"asset {self.asset!r} cannot be part of a topic: use letters, digits, '.', '_' and '-', as in 'mill-1'"
             )
+        for window in self.conditions.windows:
+            if window.name not in self.weaknesses:
+                known = ", ".join(sorted(self.weaknesses)) or "none"
+                raise InvalidSettingError(
+                    f"{self.asset}: a {self.type_name} knows no {window.name!r}; it knows {known}"
+                )
 
     def at(self, times_us: Times) -> Columns:
         """Give every signal at each time (microseconds since the Unix epoch, UTC), rounded to its resolution."""
@@ -43,6 +55,14 @@ class Machine(ABC):
         return Columns(
             times_us=times, values={signal.name: _shown(signal, raw[signal.name]) for signal in self.signals}
         )
+
+    def noise(self, name: str, times_us: Times) -> Numbers:
+        """Give this machine's own noise of that name: mean 0, deviation 1, fresh at every time."""
+        return noise.normal(noise.key(self.seed, name), times_us)
+
+    def wander(self, name: str, times_us: Times, every_s: int = 600) -> Numbers:
+        """Give this machine's own slow drift of that name: about 0, with a new random point every `every_s` seconds."""
+        return noise.wander(noise.key(self.seed, name), times_us, every_s * 1_000_000)
 
     @abstractmethod
     def _equations(self, times_us: Times) -> Mapping[str, Column]:

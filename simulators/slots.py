@@ -19,14 +19,19 @@ HOUR_US = 3_600_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where times lie: the sort of slot, the seconds since it began, and the working slots that ended before it.
+    """Where times lie: the sort of slot, the seconds since it began, and how many of each sort ended before it.
 
-    Before the machine was commissioned `worked` is below 0.
+    `before` has one column a sort; before the machine was commissioned its numbers are below 0.
     """
 
     sort: NDArray[np.int64]
     seconds: Numbers
-    worked: NDArray[np.int64]
+    before: NDArray[np.int64]
+
+    @property
+    def worked(self) -> NDArray[np.int64]:
+        """How many working slots ended before this one."""
+        return self.before[:, 0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,15 +64,16 @@ class Slots:
             hours, row = np.unique(hour, return_inverse=True)
         else:
             hours, row = np.arange(first, last + 1, dtype=np.int64), hour - first
-        sorts, worked = self._plan(seed, hours)
+        sorts, before = self._plan(seed, hours)
+        per_hour = np.array((self.worked_per_hour, *self.lost), dtype=np.int64)
         return Place(
             sort=sorts[row, slot],
             seconds=(in_hour - slot * self.length_us) * 1e-6,
-            worked=hours[row] * self.worked_per_hour + worked[row, slot],
+            before=hours[row][:, None] * per_hour + before[row, slot],
         )
 
     def _plan(self, seed: int, hours: Times) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Give, for each hour, the sort of every slot and how many worked slots of the hour came before it."""
+        """Give, for each hour, the sort of every slot and how many of each sort came before it in the hour."""
         numbers = hours[:, None] * self.count + np.arange(self.count, dtype=np.int64)
         rank = np.argsort(np.argsort(noise.hashes(noise.key(seed, "slots"), numbers), axis=1, kind="stable"), axis=1)
         by_rank = np.zeros(self.count, dtype=np.int64)
@@ -76,5 +82,5 @@ class Slots:
             by_rank[at : at + many] = sort
             at += many
         sorts = by_rank[rank]
-        works = (sorts == 0).astype(np.int64)
-        return sorts, np.cumsum(works, axis=1) - works
+        member = (sorts[:, :, None] == np.arange(1 + len(self.lost), dtype=np.int64)).astype(np.int64)
+        return sorts, np.cumsum(member, axis=1) - member

@@ -9,12 +9,18 @@ load) and w the tool's wear (0…1), the equations are:
     power      P = 350 + 520 I + 0.02 f                           W; f: feed rate in mm/min
     energy     ∫ P dt, without the noise                          kW.h
     vibration  v = 0.15 + 0.9 (n / 12000)² + c (0.8 + 2.2 w²)     mm/s
-    spindle temperature  = 24 + 1.6 day + 9 + 5 w + 1.2 wander    °C
+    spindle temperature  = 33 + 1.6 day + 5 w + 1.2 wander        °C
+
+Conditions, each with a level l in 0…1: `tool_wear` dulls the tool faster than the controller's count of parts tells, so
+that current and vibration follow w + l (1 - w) while the signal `tool_wear` does not; `bearing_defect` adds
+l (0.6 + 2.5 n / 12000) mm/s of vibration while the spindle turns, and 12 l °C; `overheating` adds 40 l °C. The energy
+meter does not see conditions.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
@@ -157,35 +163,47 @@ class Mill(Machine):
         number("energy", "kW.h", "energy", 0.0, 1e9, 4, "Energy taken since the machine was commissioned"),
     )
 
+    weaknesses: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "tool_wear": "the tool is worn out, whatever the count of parts says",
+            "bearing_defect": "the front spindle bearing is broken",
+            "overheating": "the spindle is 40 °C too hot",
+        }
+    )
+
     def _equations(self, times_us: Times) -> Mapping[str, Column]:
         programme = _programme()
         place = _SLOTS.place(self.seed, times_us)
         works = place.sort == 0
         stretch, since = programme.course.place(np.where(works, place.seconds, 0.0))
 
-        wear = wear_of(place.worked)
+        counted = wear_of(place.worked)
+        wear = counted + self.conditions.level("tool_wear", times_us) * (1.0 - counted)
+        defect = self.conditions.level("bearing_defect", times_us)
+        heat = 12.0 * defect + 40.0 * self.conditions.level("overheating", times_us)
         bluntness = 1.0 + 0.35 * wear
         speed = programme.speed.value(stretch, since)
         turns = speed > 0.0
         cut = programme.cut.value(stretch, since)
         feed = np.where(works, programme.feed.value(stretch, since), 0.0)
-        chatter = 0.04 * self._noise("current", times_us) * (1.0 + cut)
+        chatter = 0.04 * self.noise("current", times_us) * (1.0 + cut)
         current = np.where(turns, programme.light.value(stretch, since) + 9.0 * cut * bluntness + chatter, 0.0)
-        shake = 1.0 + 0.05 * self._noise("vibration", times_us)
+        shake = 1.0 + 0.05 * self.noise("vibration", times_us)
+        rough = 0.15 + 0.9 * (speed / 12000.0) ** 2 + cut * (0.8 + 2.2 * wear * wear)
         day = wave.sine(wave.turns_of(times_us - 9 * HOUR_US, _DAY_US))
         return {
             "state": _STATES[np.where(works, programme.states[stretch], place.sort)],
             "program": self._program(times_us),
             "cycle_progress": np.where(works, place.seconds * (100.0 / 90.0), 0.0),
-            "spindle_speed": np.where(turns, speed + 2.5 * self._noise("speed", times_us), 0.0),
+            "spindle_speed": np.where(turns, speed + 2.5 * self.noise("speed", times_us), 0.0),
             "spindle_current": current,
-            "spindle_temperature": 33.0 + 1.6 * day + 5.0 * wear + 1.2 * self._wander("temperature", times_us),
+            "spindle_temperature": 33.0 + 1.6 * day + 5.0 * wear + 1.2 * self.wander("temperature", times_us) + heat,
             "feed_rate": feed,
             "axis_x": programme.axes[0].value(stretch, since),
             "axis_y": programme.axes[1].value(stretch, since),
             "axis_z": programme.axes[2].value(stretch, since),
-            "vibration_rms": (0.15 + 0.9 * (speed / 12000.0) ** 2 + cut * (0.8 + 2.2 * wear * wear)) * shake,
-            "tool_wear": wear,
+            "vibration_rms": (rough + np.where(turns, defect * (0.6 + 2.5 * (speed / 12000.0)), 0.0)) * shake,
+            "tool_wear": counted,
             "part_count": np.maximum(place.worked + (works & (stretch >= _FIRST_COMPLETE)), 0),
             "power": _STANDBY + _PER_AMPERE * current + _PER_FEED * feed,
             "energy": self._energy(programme, times_us, place.worked, np.where(works, 1.0, 0.0), stretch, since),
@@ -213,9 +231,3 @@ class Mill(Machine):
         names = np.array([f"P{number:04d}" for number in range(400, 464)])
         drawn = noise.hashes(noise.key(self.seed, "program"), times_us // HOUR_US) % np.uint64(len(names))
         return np.take(names, drawn.astype(np.intp))
-
-    def _noise(self, name: str, times_us: Times) -> Numbers:
-        return noise.normal(noise.key(self.seed, name), times_us)
-
-    def _wander(self, name: str, times_us: Times) -> Numbers:
-        return noise.wander(noise.key(self.seed, name), times_us, 600_000_000)

@@ -8,13 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulators.columns import Columns, Times
+from simulators.conditions import Conditions, Window
+from simulators.errors import InvalidSettingError
 from simulators.machine import Machine
-from simulators.machines import MACHINES
+from simulators.machines import MACHINES, Mill
 from simulators.signals import Kind
 
 NOON_US = 1_795_262_400_000_000
 TYPES = sorted(MACHINES)
-UCUM = {"", "1", "%", "/min", "A", "Cel", "mm/min", "mm", "mm/s", "W", "kW.h", "deg", "N.m"}
+UCUM = {
+    "", "1", "%", "/min", "A", "V", "W", "kW.h", "var", "V.A", "Hz", "Cel", "deg", "N.m", "mm", "mm/s", "mm/min", "bar",
+    "hPa", "kN", "lx", "[ppm]", "dB[A]",
+}  # fmt: skip
 
 
 def machine_of(name: str, seed: int = 7) -> Machine:
@@ -75,7 +80,7 @@ def test_another_seed_is_another_machine(name: str) -> None:
 @pytest.mark.parametrize("name", TYPES)
 def test_every_value_is_what_its_signal_describes(name: str) -> None:
     machine = machine_of(name)
-    columns = machine.at(seconds(86_400 // 7, 7_000_000))
+    columns = machine.at(seconds(86_400 // 7, 7_000_000 * 5))
     assert list(columns.values) == [signal.name for signal in machine.signals]
     assert len(set(columns.values)) == len(machine.signals)
     for signal in machine.signals:
@@ -107,3 +112,29 @@ def test_counters_never_fall(name: str) -> None:
             assert (np.diff(column) >= 0).all(), signal.name
             assert column[-1] > column[0], signal.name
             assert (machine.at(np.array([0, 10**15], dtype=np.int64)).values[signal.name] == 0).all()
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_every_condition_shows_in_its_window_and_nowhere_else(name: str) -> None:
+    healthy, times = machine_of(name), seconds(3 * 3600)
+    for condition in healthy.weaknesses:
+        window = Window(name=condition, from_us=NOON_US + 3_600_000_000, until_us=NOON_US + 7_200_000_000)
+        ill = replace(healthy, conditions=Conditions(windows=(window,))).at(times)
+        for key, column in healthy.at(times).values.items():
+            differs = column != ill.values[key]
+            assert not differs[:3600].any(), key
+            if not key.endswith("_count"):
+                assert not differs[7200:].any(), key
+        assert any((column != ill.values[key]).any() for key, column in healthy.at(times).values.items()), condition
+
+
+def test_an_unknown_condition_is_refused_naming_those_there_are() -> None:
+    window = Window(name="jam", from_us=0, until_us=1)
+    with pytest.raises(InvalidSettingError, match=r"'jam'; it knows bearing_defect, overheating, tool_wear"):
+        Mill(asset="mill-1", conditions=Conditions(windows=(window,)))
+
+
+def test_an_asset_name_that_would_break_a_topic_is_refused() -> None:
+    for name in ("", "a/b", "#", "+", "mill 1"):
+        with pytest.raises(InvalidSettingError, match="topic"):
+            Mill(asset=name)
