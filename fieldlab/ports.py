@@ -34,6 +34,10 @@ Deliver = Callable[[Delivery], Awaitable[None]]
 class Connector(Protocol):
     """One configured connection to a wire. Building it checks its configuration and opens nothing."""
 
+    @property
+    def connected(self) -> bool:
+        """Tell whether, at this moment, the source would hand over what it measures: connected and subscribed."""
+
     async def run(self, deliver: Deliver) -> None:
         """Connect, and hand over deliveries until cancelled.
 

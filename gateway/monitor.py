@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from fieldlab.errors import InvalidSettings
 from fieldlab.readings.instant import Instant
-from gateway.tally import Tallies, Tally
+from gateway.tally import State, Tallies, Tally
 
 _BACKLOG: Final = 64
 
@@ -105,7 +105,9 @@ class _Metrics(Collector):
         )
         waiting = GaugeMetricFamily("fieldlab_samples_waiting", "Samples not yet committed.", labels=["source"])
         lag = GaugeMetricFamily("fieldlab_source_lag_seconds", "Age of the newest stored sample.", labels=["source"])
-        running = GaugeMetricFamily("fieldlab_source_running", "1 while the connector runs.", labels=["source"])
+        connected = GaugeMetricFamily(
+            "fieldlab_source_connected", "1 while connected and subscribed.", labels=["source"]
+        )
         for tally in self._tallies:
             name = [tally.source]
             received.add_metric(name, tally.received)
@@ -114,10 +116,10 @@ class _Metrics(Collector):
             for reason, count in tally.rejected.items():
                 rejected.add_metric([*name, reason.value], count)
             waiting.add_metric(name, tally.waiting)
-            running.add_metric(name, float(tally.state == "running"))
+            connected.add_metric(name, float(tally.state is State.CONNECTED))
             if (seconds := seen.sources[tally.source].lag) is not None:
                 lag.add_metric(name, seconds)
-        yield from (received, stored, duplicates, rejected, waiting, lag, running)
+        yield from (received, stored, duplicates, rejected, waiting, lag, connected)
         yield GaugeMetricFamily(
             "fieldlab_database_away_seconds", "For how long the database takes nothing.", value=seen.database_away or 0
         )

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from connectors.backoff import Backoff
@@ -75,18 +76,19 @@ class Sources:
             try:
                 running.connector = self._connect(source, tally.last_heard)
                 running.connector.watch(running.addresses)
-                tally.state, tally.message = State.RUNNING, ""
+                tally.fault, tally.message = None, ""
+                tally.connected = partial(_connected, running.connector)
                 _log.info("source %s starts: %s", source.slug, source.url)
                 await running.connector.run(deliver)
-                tally.state, tally.message = State.FAILED, "The connector ended by itself."
+                tally.fault, tally.message = State.FAILED, "The connector ended by itself."
                 _log.error("source %s: its connector ended by itself and is started again", source.slug)
             except InvalidSettings as error:
                 running.connector = None
-                tally.state, tally.message = State.MISCONFIGURED, str(error)
+                tally.fault, tally.message = State.MISCONFIGURED, str(error)
                 _log.error("source %s cannot run: %s Correct it, and it starts by itself.", source.slug, error)
                 return
             except Exception as error:  # noqa: BLE001 - one source's failure is not the others'
-                tally.state, tally.message = State.FAILED, f"{type(error).__name__}: see the log."
+                tally.fault, tally.message = State.FAILED, f"{type(error).__name__}: see the log."
                 _log.exception("source %s failed and is started again", source.slug)
             await asyncio.sleep(waits.pause())
 
@@ -100,6 +102,10 @@ class Sources:
             tally.last_heard = arrival.received_at
 
         return deliver
+
+
+def _connected(connector: Connector) -> bool:
+    return connector.connected
 
 
 async def _end(running: _Running) -> None:

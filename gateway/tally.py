@@ -1,7 +1,7 @@
 """What became of each source's samples since the gateway started, in numbers; no value and no owner stands here."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -10,9 +10,10 @@ from fieldlab.readings.reject import Reason
 
 
 class State(StrEnum):
-    """How a source's connector is doing."""
+    """How a source's connector is doing; one that runs is connected or still trying to be."""
 
-    RUNNING = "running"
+    CONNECTED = "connected"
+    CONNECTING = "connecting"
     MISCONFIGURED = "misconfigured"
     FAILED = "failed"
 
@@ -22,14 +23,20 @@ class Tally:
     """The account of one source: received = stored + duplicates + rejected + waiting, at any time."""
 
     source: str
-    state: State = State.RUNNING
+    fault: State | None = None
     message: str = ""
+    connected: Callable[[], bool] = lambda: False
     received: int = 0
     stored: int = 0
     duplicates: int = 0
     rejected: Counter[Reason] = field(default_factory=Counter)
     last_heard: Instant | None = None
     newest: Instant | None = None
+
+    @property
+    def state(self) -> State:
+        """Tell how the source's connector is doing now."""
+        return self.fault or (State.CONNECTED if self.connected() else State.CONNECTING)
 
     @property
     def waiting(self) -> int:

@@ -60,6 +60,12 @@ class MqttConnector:
         self._server = f"{self._host}:{self._port}"
         self._decoder = decoder(options.payload)
         self._heard_until = heard_until
+        self._connected = False
+
+    @property
+    def connected(self) -> bool:
+        """Tell whether the broker has granted the subscription, on a connection that stands."""
+        return self._connected
 
     def watch(self, addresses: Iterable[str]) -> None:
         """Do nothing: a broker sends every topic that `options.topics` covers, bound or not."""
@@ -103,8 +109,10 @@ class MqttConnector:
                 opened = time.monotonic()
                 try:
                     missing_since = await self._subscribe(wire, inbox, missing_since)
+                    self._connected = missing_since is None
                     reason = _explained(await wire.lost, self._options.protocol)
                 finally:
+                    self._connected = False
                     await wire.close()
                 if time.monotonic() - opened > _SETTLED:
                     backoff.reset()

@@ -33,6 +33,7 @@ class FakeConnector:
     safe: list[int] = field(default_factory=list)
     queue: "asyncio.Queue[Delivery]" = field(default_factory=asyncio.Queue)
     cancelled: bool = False
+    connected: bool = True
 
     async def run(self, deliver: Deliver) -> None:
         try:
