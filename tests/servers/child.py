@@ -114,6 +114,15 @@ def dying_with_us(stop_signal: signal.Signals) -> list[str]:
     return [setpriv, "--pdeathsig", stop_signal.name.removeprefix("SIG"), "--"] if setpriv else []
 
 
+def wait_for(ready: Callable[[], bool], what: str, *, seconds: float = 90.0) -> None:
+    """Return once `ready` answers true; for a server that is no child of ours."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{what} was not ready within {seconds:.0f} s")
+        time.sleep(0.05)
+
+
 def free_port() -> int:
     """A TCP port of the loopback that nothing listens on at this moment."""
     with socket.socket() as probe:

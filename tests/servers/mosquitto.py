@@ -1,13 +1,12 @@
 """Eclipse Mosquitto: a container where a Docker engine runs, else the package of a private Debian root."""
 
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tests.servers import docker, trixie
 from tests.servers.broker import Broker, BrokerName
-from tests.servers.child import Child, Restartable, free_port, listens
+from tests.servers.child import Child, Restartable, free_port, listens, wait_for
 from tests.servers.scratch import scratch
 
 SERVICE = "mosquitto"
@@ -46,9 +45,9 @@ def _from_docker() -> Iterator[Broker]:
 
             def begin() -> None:
                 running.start()
-                _wait(running.port)
+                wait_for(lambda: listens(running.port), "the container of mosquitto")
 
-            _wait(running.port)
+            wait_for(lambda: listens(running.port), "the container of mosquitto")
             yield _broker(running.port, begin, running.stop, running.kill)
 
 
@@ -87,11 +86,3 @@ def _broker(port: int, begin: Callable[[], None], stop: Callable[[], None], kill
         shares_subscriptions=True,
         keeps_sessions_over_restart=True,
     )
-
-
-def _wait(port: int, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not listens(port):
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"the container of mosquitto did not listen within {seconds:.0f} s")
-        time.sleep(0.05)

@@ -3,12 +3,11 @@
 import os
 import secrets
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.servers import docker, trixie
-from tests.servers.child import free_port
+from tests.servers.child import free_port, wait_for
 from tests.servers.engine import DURABLE_SETTINGS, SETTINGS, Engine, EngineName, answers, as_options
 from tests.servers.scratch import scratch
 
@@ -47,11 +46,7 @@ def _from_docker(*, durable: bool) -> Iterator[Engine]:
     settings = {**(DURABLE_SETTINGS if durable else SETTINGS), **EXTENSION}
     with docker.container(image, port=5432, options=options, command=["postgres", *as_options(settings)]) as running:
         url = f"postgresql://postgres:{password}@127.0.0.1:{running.port}/postgres"
-        ready, deadline = answers(url), time.monotonic() + 90
-        while not ready():
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"the container of {image} did not answer within 90 s")
-            time.sleep(0.1)
+        wait_for(answers(url), f"the container of {image}")
         yield Engine(name=EngineName.TIMESCALEDB, origin=image, admin_url=url)
 
 
