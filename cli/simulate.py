@@ -15,7 +15,9 @@ _PASSWORD: Final = "FIELDLAB_SIMULATOR_PASSWORD"  # noqa: S105 - the name of a v
 
 
 def simulate(
-    machine: Annotated[str, typer.Argument(help="Which machine to play: mill, robot.")],
+    machine: Annotated[
+        str, typer.Argument(help="Which machine to play: mill, robot or another; a wrong name lists them all.")
+    ],
     asset: Annotated[str | None, typer.Option(help="Its name on the wire. [default: the machine's and -1]")] = None,
     mqtt: Annotated[
         str | None,
