@@ -1,0 +1,64 @@
+"""The application, put together; building it opens nothing, starting it does."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+
+from api.desk import Desk
+from api.edge import Edge
+from api.errors import handle_errors
+from api.methods import Methods
+from api.routes import assets, docs, health, latest, me, measurements, participants, problems, streams, tenures
+from fieldlab.settings import ApiSettings
+from fieldlab.storage.database import open_async_engine
+
+_LARGEST_BODY: Final = 1 << 20
+_WORTH_PACKING: Final = 1 << 10
+_PACKING: Final = 4
+
+_ABOUT: Final = """
+What the machines of a field lab have measured, answered to each participant as far as it has a right to it. Every
+answer says whose data it is: each row carries the number of a *segment*, a stretch of one stream with one owner.
+
+Press **Authorize** and paste a key. Times are RFC 3339 with an offset; ranges are half-open, `[from, until)`; units are
+UCUM codes. Errors are problem details (RFC 9457) whose `type` is stable.
+"""
+
+
+def create_app(settings: ApiSettings) -> FastAPI:
+    """Put the query service together; the database is opened when the application starts.
+
+    Starting raises ExcessRights if the database user may do more than the query service needs.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        engine = open_async_engine(
+            settings.api_database_url.get_secret_value(), name="fieldlab api", connections=settings.api_connections
+        )
+        try:
+            app.state.desk = Desk(engine=engine)
+            yield
+        finally:
+            await engine.dispose()
+
+    app = FastAPI(
+        title="Fieldlab",
+        description=_ABOUT,
+        version="1",
+        openapi_url=docs.OPENAPI,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    for part in (me, participants, assets, streams, measurements, latest, tenures, health, docs, problems):
+        app.include_router(part.router())
+    handle_errors(app)
+    app.add_middleware(GZipMiddleware, minimum_size=_WORTH_PACKING, compresslevel=_PACKING)
+    app.add_middleware(Methods, routes=app.routes)
+    app.add_middleware(Edge)
+    return app

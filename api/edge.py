@@ -1,0 +1,57 @@
+"""The outermost layer: request ids, the log line, headers that every answer has, and errors that nobody expected."""
+
+import logging
+import re
+import time
+from collections.abc import Mapping
+from typing import Final
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import INTERNAL, answer
+
+_log: Final = logging.getLogger("fieldlab.api")
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_EVERYWHERE: Final[Mapping[str, str]] = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
+
+
+class Edge:
+    """Stands around everything else."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and see to it that it gets an answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        asked = Headers(scope=scope).get("x-request-id", "")
+        request_id = asked if _REQUEST_ID.fullmatch(asked) else uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = time.perf_counter()
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                for name, value in _EVERYWHERE.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except Exception:
+            _log.exception("unexpected error: request=%s", request_id)
+            if status:
+                raise  # an answer that has begun is broken off, so that nobody takes it for whole
+            problem = answer(INTERNAL, INTERNAL.meaning, request_id=request_id)
+            await problem(scope, receive, sending)
+        finally:
+            took = (time.perf_counter() - started) * 1000
+            _log.info("%s %s %s %.1f ms request=%s", scope["method"], scope["path"], status, took, request_id)

@@ -1,0 +1,73 @@
+"""The types of parameters and fields: moments, durations, names, as the border reads and writes them."""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import PlainSerializer, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from api.duration import format_duration, parse_duration
+from api.errors import PROBLEMS
+from fieldlab.assets.name import SLUG
+from fieldlab.errors import InvalidInput
+from fieldlab.readings.instant import Instant
+
+T = TypeVar("T")
+
+_LOST_PLUS: Final = re.compile(r"(:\d{2}(?:\.\d+)?) (\d{2}:\d{2})", flags=re.ASCII)
+"""A plus sign in a query means a space, so `…:00+01:00` that was not percent-encoded arrives like this."""
+
+
+def _reading(parse: Callable[[str], T]) -> Callable[[Any], T]:
+    def read(value: Any) -> T:  # noqa: ANN401 - whatever a caller sends
+        if not isinstance(value, str):
+            raise PydanticCustomError("string_type", "Write it as text in quotes")
+        try:
+            return parse(value)
+        except InvalidInput as error:
+            raise PydanticCustomError(PROBLEMS[type(error)].slug, "{reason}", {"reason": str(error)}) from None
+
+    return read
+
+
+def _moment(text: str) -> Instant:
+    match = _LOST_PLUS.search(text)
+    return Instant.parse(f"{text[: match.start()]}{match[1]}+{match[2]}" if match else text)
+
+
+Moment = Annotated[
+    Instant,
+    PlainValidator(_reading(_moment)),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-21T08:00:00Z"]}),
+]
+"""An RFC 3339 time with an offset."""
+
+OpenMoment = Annotated[
+    Instant,
+    PlainValidator(lambda value: value),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "description": "RFC 3339 in UTC, or `infinity` and `-infinity` for an open end",
+            "examples": ["2026-11-21T08:00:00.000000Z", "infinity"],
+        }
+    ),
+]
+"""A time in an answer, or an open end."""
+
+Duration = Annotated[
+    int,
+    PlainValidator(_reading(parse_duration)),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["1m", "PT1M"]}),
+]
+"""A duration, short or ISO 8601, as microseconds."""
+
+Words = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+"""A text that the database can hold."""
+
+SlugText = Annotated[str, StringConstraints(pattern=f"^{SLUG}$")]
+"""A slug: small letters, digits and hyphens."""

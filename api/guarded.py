@@ -1,0 +1,100 @@
+"""Who asks: routes that nobody passes without a valid key, and the right to read that the key gives."""
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, Final, get_args, get_origin
+
+from fastapi import APIRouter, Depends
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.desk import desk_of
+from fieldlab.errors import Unauthenticated
+from fieldlab.ownership.scope import ReadScope
+from fieldlab.storage import keys
+
+_LONGEST_TOKEN: Final = 8192
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class GuardedRoute(APIRoute):
+    """A route that authenticates before it reads anything else, and refuses query parameters that it does not know."""
+
+    def get_route_handler(self) -> Handler:
+        """Wrap the route's own handler."""
+        handle = super().get_route_handler()
+        known = _parameters(self.dependant)
+
+        async def guarded(request: Request) -> Response:
+            request.state.scope = await keys.authenticate(desk_of(request).engine, _token(request))
+            _refuse_unknown(request, known)
+            return await handle(request)
+
+        return guarded
+
+
+def guarded_router(tag: str) -> APIRouter:
+    """Make a router whose routes all ask for a key."""
+    scheme = HTTPBearer(scheme_name="key", description="An API key of the lab, such as `flk_…`.", auto_error=False)
+    return APIRouter(prefix="/v1", route_class=GuardedRoute, tags=[tag], dependencies=[Depends(scheme)])
+
+
+def _scope(request: Request) -> ReadScope:
+    scope = request.state.scope
+    if not isinstance(scope, ReadScope):
+        raise Unauthenticated("This route was reached without a key.")
+    return scope
+
+
+Caller = Annotated[ReadScope, Depends(_scope)]
+"""The right to read of whoever asks; only guarded routes have one."""
+
+
+def _token(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("Send a key as `Authorization: Bearer flk_…`; the operator of the lab gives one.")
+    if len(token) > _LONGEST_TOKEN:
+        raise Unauthenticated("This token is not valid: it is wrong, expired or revoked. Ask for a new key.")
+    return token.strip()
+
+
+def _parameters(of: Dependant) -> dict[str, bool]:
+    """Give the names of a route's query parameters, and whether each may be repeated."""
+    known: dict[str, bool] = {}
+    for parameter in of.query_params:
+        model = parameter.field_info.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            known |= {field.alias or name: _repeatable(field) for name, field in model.model_fields.items()}
+        else:
+            known[parameter.alias] = _repeatable(parameter.field_info)
+    for part in of.dependencies:
+        known |= _parameters(part)
+    return known
+
+
+def _repeatable(field: FieldInfo) -> bool:
+    kinds = (field.annotation, *get_args(field.annotation))
+    return any(get_origin(kind) in {list, tuple, set} for kind in kinds)
+
+
+def _refuse_unknown(request: Request, known: dict[str, bool]) -> None:
+    offered = f"This route takes: {', '.join(known) or 'no parameters'}."
+    faults = [
+        {"type": "invalid-input", "loc": ("query", name), "msg": f"There is no such parameter. {offered}"}
+        for name in dict.fromkeys(request.query_params)
+        if name not in known
+    ]
+    faults += [
+        {"type": "invalid-input", "loc": ("query", name), "msg": "Give this parameter once."}
+        for name in dict.fromkeys(request.query_params)
+        if name in known and not known[name] and len(request.query_params.getlist(name)) > 1
+    ]
+    if faults:
+        raise RequestValidationError(faults)

@@ -1,0 +1,1 @@
+"""The documents of the HTTP contract, as pydantic models: only the border knows them."""

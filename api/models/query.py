@@ -1,0 +1,151 @@
+"""The query for measurements, as parameters of a GET and as the body of a POST."""
+
+from typing import Annotated, Any, Self
+from urllib.parse import urlencode
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from api.cursor import Cursors
+from api.field import Duration, Moment, SlugText, Words
+from fieldlab.errors import InvalidCursor
+from fieldlab.ownership.interval import Interval
+from fieldlab.ownership.scope import ReadScope
+from fieldlab.readings.instant import FOREVER, NEVER, Instant
+from fieldlab.storage.selection import Aggregate, Answer, Last, Position, Selection, StatusFilter, StreamsOf, Wanted
+
+_BESIDE_THE_QUESTION = frozenset({"limit", "cursor", "format"})
+
+
+def _split(value: Any) -> Any:  # noqa: ANN401 - whatever a caller sends
+    """Take `mean,min` for two aggregates."""
+    parts = [value] if isinstance(value, str) else value
+    if not isinstance(parts, list):
+        return parts
+    return [word for part in parts for word in (part.split(",") if isinstance(part, str) else [part])]
+
+
+def _listed(value: Any) -> Any:  # noqa: ANN401 - whatever a caller sends
+    return [value] if isinstance(value, str) else value
+
+
+def _each_once(values: list[Aggregate]) -> list[Aggregate]:
+    return list(dict.fromkeys(values))
+
+
+class StreamsQuery(BaseModel):
+    """Which streams: by id or reference, or all of an asset."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stream: Annotated[
+        list[Words],
+        BeforeValidator(_listed),
+        Field(
+            max_length=1000,
+            description="Ids or references of streams, such as `mill-1.spindle_current`; repeat it for more.",
+        ),
+    ] = []
+    asset: Annotated[
+        SlugText | None, Field(description="All streams of this asset that you may see, instead of `stream`.")
+    ] = None
+    format: Annotated[
+        Words | None,
+        Field(description="`json` or `csv`; wins over Accept. `text/csv;header=comment` puts the segments above."),
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if bool(self.stream) == (self.asset is not None):
+            raise PydanticCustomError("invalid-input", "Give either stream, once or more, or asset.")
+        return self
+
+    def wanted(self) -> Wanted:
+        """Give which streams are asked for."""
+        return StreamsOf(asset=self.asset) if self.asset is not None else tuple(self.stream)
+
+    def address(self, path: str, **changes: object) -> str:
+        """Write the query as the address of a GET, with some of its parameters changed, without its format."""
+        given = self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"format"}) | changes
+        return f"{path}?{urlencode({key: value for key, value in given.items() if value is not None}, doseq=True)}"
+
+
+class MeasurementsQuery(StreamsQuery):
+    """Which streams over which time, raw or in buckets, and which page of that."""
+
+    from_: Annotated[
+        Moment | None, Field(alias="from", description="The first moment, with an offset; open without it.")
+    ] = None
+    until: Annotated[Moment | None, Field(description="The first moment after; open without it.")] = None
+    last: Annotated[
+        Duration | None,
+        Field(description="The time before now, such as `15m`, instead of `from` and `until`; now is the database's."),
+    ] = None
+    step: Annotated[
+        Duration | None,
+        Field(description="Buckets of this length, such as `1m`, on the grid of the Unix epoch; raw without it."),
+    ] = None
+    aggregate: Annotated[
+        list[Aggregate],
+        BeforeValidator(_split),
+        AfterValidator(_each_once),
+        Field(description="With `step`: what to compute over each bucket, comma-separated; `mean` without it."),
+    ] = []
+    status: Annotated[
+        StatusFilter,
+        Field(description="`good` leaves out samples of any other status; aggregates leave out bad ones always."),
+    ] = StatusFilter.ALL
+    limit: Annotated[int, Field(ge=1, le=100_000, description="Rows a page, at most.")] = 10_000
+    cursor: Annotated[
+        str | None, Field(max_length=2000, description="`next` of the page before, with the same other parameters.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        if self.last is not None and (self.from_ is not None or self.until is not None):
+            raise PydanticCustomError("invalid-interval", "Give either last, or from and until.")
+        if self.aggregate and self.step is None:
+            raise PydanticCustomError("invalid-input", "aggregate needs a step, such as step=1m.")
+        return self
+
+    def selection(self, scope: ReadScope, cursors: Cursors) -> Selection:
+        """Give the selection to read; raises InvalidCursor for a cursor of another query or participant."""
+        interval: Interval | Last = (
+            Last(duration=self.last)
+            if self.last is not None
+            else Interval(
+                start=NEVER if self.from_ is None else self.from_, until=FOREVER if self.until is None else self.until
+            )
+        )
+        after = None
+        if self.cursor is not None:
+            after, interval = _placed(cursors.open(scope, self._question(), self.cursor))
+        return Selection(
+            streams=self.wanted(),
+            interval=interval,
+            limit=self.limit,
+            status=self.status,
+            step=self.step,
+            aggregates=tuple(self.aggregate) or (Aggregate.MEAN,),
+            after=after,
+        )
+
+    def next(self, scope: ReadScope, cursors: Cursors, answer: Answer) -> str | None:
+        """Give the cursor of the page after an answer to this query."""
+        if answer.next is None:
+            return None
+        bounds = (answer.interval.start, answer.interval.until)
+        place: list[str | int] = [str(answer.next.stream), int(answer.next.time), *map(int, bounds)]
+        return cursors.seal(scope, self._question(), place)
+
+    def _question(self) -> dict[str, object]:
+        return self.model_dump(mode="json", by_alias=True, exclude=set(_BESIDE_THE_QUESTION))
+
+
+def _placed(place: list[Any]) -> tuple[Position, Interval]:
+    match place:
+        case [str(stream), int(time), int(start), int(until)]:
+            position = Position(stream=UUID(stream), time=Instant(time))
+            return position, Interval(start=Instant(start), until=Instant(until))
+    raise InvalidCursor("This cursor was made by another version; ask again without it to start over.")

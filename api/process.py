@@ -1,0 +1,63 @@
+"""The process: the query service on one port, until it is told to stop."""
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Callable
+from typing import Final
+
+import uvicorn
+
+from api.app import create_app
+from fieldlab.errors import InvalidSettings
+from fieldlab.settings import ApiSettings
+
+_log: Final = logging.getLogger("fieldlab.api")
+
+_BACKLOG: Final = 1024
+_PATIENCE: Final = 10
+"""Seconds that answers under way are given to end."""
+
+
+def run(settings: ApiSettings, *, tell: Callable[[str], None] | None = None) -> None:
+    """Serve until SIGINT or SIGTERM; `tell` gets the address when the first request can come.
+
+    Raises InvalidSettings if the address cannot be had, ExcessRights and Unavailable as starting the application does.
+    """
+    with _listening(settings.api_host, settings.api_port) as listener:
+        asyncio.run(_serve(settings, listener, tell or _log.info))
+
+
+async def _serve(settings: ApiSettings, listener: socket.socket, tell: Callable[[str], None]) -> None:
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app, lifespan="off", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=_PATIENCE
+    )
+    async with app.router.lifespan_context(app):
+        host, port = listener.getsockname()[:2]
+        tell(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        await uvicorn.Server(config).serve(sockets=[listener])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise InvalidSettings(f"{host!r} is no address of this machine: {error.strerror}; see --host.") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise InvalidSettings(
+                f"Port {port} on {host} is in use; choose another with --port or FIELDLAB_API_PORT."
+            ) from None
+        raise InvalidSettings(
+            f"Cannot listen on {host} port {port}: {error.strerror}; see --host and --port, "
+            "or FIELDLAB_API_HOST and FIELDLAB_API_PORT."
+        ) from None
+    return listener

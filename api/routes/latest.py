@@ -1,0 +1,41 @@
+"""The newest value of streams."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.answers.media import Format, choose
+from api.answers.response import respond
+from api.desk import AtDesk
+from api.guarded import Caller, guarded_router
+from api.models.answer import Measurements
+from api.models.query import StreamsQuery
+from api.routes.measurements import CSV
+from fieldlab.assets.participant import Permission
+from fieldlab.storage import read
+
+
+def router() -> APIRouter:
+    """Make the route."""
+    routes = guarded_router("data")
+
+    @routes.get(
+        "/latest",
+        summary="The newest value of each stream",
+        responses={200: {"model": Measurements, "description": "One row a stream", "content": {Format.CSV.value: CSV}}},
+    )
+    async def latest(
+        request: Request, scope: Caller, desk: AtDesk, query: Annotated[StreamsQuery, Query()]
+    ) -> Response:
+        """The newest sample of each stream that you may see; after your time on a machine that is your last one.
+
+        A stream without one has no row. Each row is a segment of its own.
+        """
+        scope.require(Permission.DATA_READ)
+        medium = choose(query.format, request.headers.get("accept"))
+        answer = await read.latest(scope, desk.engine, query.wanted())
+        return respond(answer, medium, next_cursor=None, next_=None, decision=query.address("/v1/latest"))
+
+    return routes

@@ -1,0 +1,93 @@
+"""The query: samples or buckets, each with its owner; and the decision behind them alone."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Body, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.answers import as_json
+from api.answers.media import Format, choose
+from api.answers.response import respond
+from api.desk import AtDesk, Desk
+from api.guarded import Caller, guarded_router
+from api.models.answer import Decision, Measurements
+from api.models.query import MeasurementsQuery
+from fieldlab.assets.participant import Permission
+from fieldlab.ownership.scope import ReadScope
+from fieldlab.storage import read
+
+CSV: Final[dict[str, Any]] = {"schema": {"type": "string"}}
+_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"model": Measurements, "description": "One page, with its segments", "content": {Format.CSV.value: CSV}}
+}
+_DECISION: Final[dict[int | str, dict[str, Any]]] = {200: {"model": Decision, "description": "The segments of a page"}}
+
+
+def router() -> APIRouter:
+    """Make the routes."""
+    routes = guarded_router("data")
+
+    @routes.get("/measurements", summary="Measurements of streams over a time", responses=_ANSWER)
+    async def measurements(
+        request: Request, scope: Caller, desk: AtDesk, query: Annotated[MeasurementsQuery, Query()]
+    ) -> Response:
+        """Samples, or with `step` buckets, of the streams you ask for, in pages.
+
+        You get the stretches that you may see, and each row carries the number of its segment, which names the owner;
+        a stretch that is not yours is absent. CSV has the columns `owner` and `segment`, the segments themselves behind
+        the `Link` to `describedby`, and the next page behind that to `next`.
+        """
+        return await _measurements(request, scope, desk, query)
+
+    @routes.post("/measurements", summary="The same with the fields as JSON, for long lists", responses=_ANSWER)
+    async def posted_measurements(
+        request: Request, scope: Caller, desk: AtDesk, query: Annotated[MeasurementsQuery, Body()]
+    ) -> Response:
+        """The same query as of GET, with its parameters as fields of a JSON object."""
+        return await _measurements(request, scope, desk, query)
+
+    @routes.get("/segments", summary="Whose data a query gives, without the data", responses=_DECISION)
+    async def segments(
+        request: Request, scope: Caller, desk: AtDesk, query: Annotated[MeasurementsQuery, Query()]
+    ) -> Response:
+        """The segments of the page that the same query to `/v1/measurements` gives: the companion of a CSV file."""
+        return await _segments(request, scope, desk, query)
+
+    @routes.post("/segments", summary="The same with the fields as JSON", responses=_DECISION)
+    async def posted_segments(
+        request: Request, scope: Caller, desk: AtDesk, query: Annotated[MeasurementsQuery, Body()]
+    ) -> Response:
+        """The same query as of GET, with its parameters as fields of a JSON object."""
+        return await _segments(request, scope, desk, query)
+
+    return routes
+
+
+async def _measurements(request: Request, scope: ReadScope, desk: Desk, query: MeasurementsQuery) -> Response:
+    scope.require(Permission.DATA_READ)
+    medium = choose(query.format, request.headers.get("accept"))
+    cursors = await desk.cursors()
+    answer = await read.measurements(scope, desk.engine, query.selection(scope, cursors))
+    cursor = query.next(scope, cursors, answer)
+    settled = (
+        {"last": None, "from": answer.interval.start, "until": answer.interval.until}
+        if query.last is not None and query.cursor is None
+        else {}
+    )
+    return respond(
+        answer,
+        medium,
+        next_cursor=cursor,
+        next_=query.address("/v1/measurements", cursor=cursor) if cursor else None,
+        decision=query.address("/v1/segments", **settled),
+    )
+
+
+async def _segments(request: Request, scope: ReadScope, desk: Desk, query: MeasurementsQuery) -> Response:
+    scope.require(Permission.DATA_READ)
+    choose(query.format, request.headers.get("accept"))
+    cursors = await desk.cursors()
+    answer = await read.measurements(scope, desk.engine, query.selection(scope, cursors))
+    body = as_json.write_head(answer, query.next(scope, cursors, answer))
+    return Response(body, media_type=Format.JSON.value)
