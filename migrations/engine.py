@@ -42,7 +42,6 @@ _RECORD: Final = text(
 
 _DROP_ROLLUP: Final = text(
     """
-    DROP VIEW IF EXISTS visible.measurement_1m;
     DO $$ BEGIN
         IF EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
                    WHERE n.nspname = 'fieldlab' AND c.relname = 'measurement_1m') THEN
@@ -118,18 +117,6 @@ _CONTINUOUS_ROLLUP: Final = text(
     WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS {_ROLLUP_QUERY} WITH NO DATA
     """
 )
-_VISIBLE_ROLLUP: Final = text(
-    """
-    CREATE VIEW visible.measurement_1m WITH (security_barrier) AS
-    SELECT e.tenure_id AS tenure, m.stream_id AS stream, m.bucket, m.samples, m.total, m.total_of_squares, m.least,
-           m.greatest, m.first, m.last
-    FROM fieldlab.entitlement AS e
-    JOIN fieldlab.measurement_1m AS m ON m.stream_id = e.stream_id AND m.bucket >= e.start AND m.bucket < e.until
-    WHERE e.reader_id = (SELECT fieldlab.bound_with('data:read'));
-    GRANT SELECT ON visible.measurement_1m TO fieldlab_api;
-    """
-)
-
 _EXTEND: Final = text("CREATE EXTENSION IF NOT EXISTS timescaledb SCHEMA public")
 _IS_HYPERTABLE: Final = text(
     """
@@ -178,7 +165,7 @@ def fit(connection: Connection, engine: Engine) -> str:
     """Fit the measurements to the engine, record it, and give its version for people. Safe to run again."""
     version: str = connection.scalar(_VERSION) or ""
     recorded = connection.execute(text("SELECT engine, version FROM fieldlab.platform")).one_or_none()
-    complete = connection.scalar(text("SELECT to_regclass('visible.measurement_1m') IS NOT NULL"))
+    complete = connection.scalar(text("SELECT to_regclass('fieldlab.measurement_1m') IS NOT NULL"))
     if not complete or recorded is None or recorded.engine != engine:
         unfit(connection)
         _build(connection, engine)
@@ -206,4 +193,3 @@ def _build(connection: Connection, engine: Engine) -> None:
         connection.execute(_REFRESH)
     else:
         connection.execute(_ROLLUP)
-    connection.execute(_VISIBLE_ROLLUP)

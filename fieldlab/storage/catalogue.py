@@ -47,11 +47,7 @@ _STREAMS: Final = text(
 """Streams that concern the reader, filtered."""
 
 _RESOLVE: Final = text(
-    """
-    SELECT * FROM visible.stream
-    WHERE id = ANY (CAST(:ids AS uuid[]))
-       OR (asset, name) IN (SELECT * FROM unnest(CAST(:assets AS text[]), CAST(:names AS text[])))
-    """
+    "SELECT * FROM visible.streams(CAST(:ids AS uuid[]), CAST(:assets AS text[]), CAST(:names AS text[]))"
 )
 """Streams by id or by reference."""
 

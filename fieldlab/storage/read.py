@@ -37,51 +37,25 @@ from fieldlab.storage.selection import (
 )
 from fieldlab.storage.transaction import Bound, reading
 
-_SEGMENTS: Final = text(
-    """
-    SELECT stream, greatest(start, :start) AS start, least(until, :until) AS until, tenure, owner, trial, basis
-    FROM visible.entitlement
-    WHERE stream = ANY (:streams) AND start < :until AND until > :start
-    ORDER BY array_position(:streams, stream), start
-    """
-)
+_SEGMENTS: Final = text("SELECT * FROM visible.segments(:streams, :start, :until)")
 """The decision: which stretches of the asked streams the reader may see, cut at tenure boundaries."""
 
-_GAPS: Final = text(
-    """
-    SELECT tenure, greatest(start, :start) AS start, least(until, :until) AS until, cause FROM visible.gap
-    WHERE stream = ANY (:streams) AND start < :until AND until > :start ORDER BY start
-    """
-)
+_GAPS: Final = text("SELECT tenure, start, until, cause FROM visible.gaps(:streams, :start, :until)")
 """The known holes within those stretches."""
 
 _SAMPLES: Final = """
-    SELECT time, value, text, status, origin FROM visible.samples(%(stream)s, %(start)s, %(until)s, %(limit)s)
+    SELECT time, value, text, status, origin
+    FROM visible.samples(%(stream)s, %(start)s, %(until)s, %(limit)s, %(good_only)s)
 """
-"""The samples of one stretch, oldest first."""
-
-_GOOD_SAMPLES: Final = """
-    SELECT time, value, text, status, origin FROM visible.measurement
-    WHERE tenure = %(tenure)s AND stream = %(stream)s AND time >= %(start)s AND time < %(until)s AND status = 0
-    ORDER BY time LIMIT %(limit)s
-"""
-"""The samples of one stretch whose status is good, oldest first."""
+"""The samples of one stretch, or those whose status is good, oldest first."""
 
 _LATEST: Final = text("SELECT * FROM visible.latest(:streams)")
 """The newest readable sample of each stream."""
 
 _BUCKETS: Final = """
-    SELECT s.number, b.*
-    FROM unnest(%(numbers)s::integer[], %(streams)s::integer[], %(tenures)s::bigint[], %(starts)s::timestamptz[],
-                %(untils)s::timestamptz[]) AS s (number, stream, tenure, start, until)
-    CROSS JOIN LATERAL (
-        SELECT time_bucket(make_interval(secs => %(step)s / 1e6), m.time, timestamptz '1970-01-01Z') AS start,
-               avg(m.value), min(m.value), max(m.value), count(*), bit_or(1 << (m.origin & 15))
-        FROM visible.measurement AS m
-        WHERE m.tenure = s.tenure AND m.stream = s.stream AND m.time >= s.start AND m.time < s.until
-          AND m.status >= 0 AND (m.status = 0 OR NOT %(good_only)s)
-        GROUP BY 1) AS b
-    ORDER BY s.number, b.start LIMIT %(limit)s
+    SELECT number, start, mean, lowest, highest, count, origins
+    FROM visible.buckets(%(numbers)s, %(streams)s, %(tenures)s, %(starts)s, %(untils)s, %(step)s, %(good_only)s,
+                         %(limit)s)
 """
 """Aggregates of each stretch over the grid of the Unix epoch, of samples whose status is not bad, or only good."""
 
@@ -194,7 +168,6 @@ def _left(streams: Sequence[Stream], segments: Sequence[Segment], selection: Sel
 async def _samples(
     bound: Bound, selection: Selection, segments: Iterable[Segment]
 ) -> tuple[SampleRows, dict[int, set[Origin]], bool]:
-    statement = _SAMPLES if selection.status is StatusFilter.ALL else _GOOD_SAMPLES
     room = selection.limit
     rows: list[tuple[Any, ...]] = []
     numbers: list[int] = []
@@ -202,13 +175,13 @@ async def _samples(
     more = False
     for segment in segments:
         asked = {
-            "tenure": segment.tenure,
             "stream": segment.stream,
             "start": segment.interval.start,
             "until": segment.interval.until,
+            "good_only": selection.status is StatusFilter.GOOD,
             "limit": room + 1,
         }
-        found = await fetch(bound, statement, asked)
+        found = await fetch(bound, _SAMPLES, asked)
         more = len(found) > room
         del found[room:]
         rows += found
