@@ -15,7 +15,6 @@ from fieldlab.readings.origin import Clock, Origin
 from fieldlab.readings.reject import Reason, Reject
 from fieldlab.readings.samples import Samples
 from gateway.limits import Limits
-from gateway.process import run
 from tests.integration.gateway.wire import START, Wires, declare, gateway, rejected, samples, stored, until
 from tests.servers.database import Database
 
@@ -168,7 +167,8 @@ async def test_bindings_and_sources_that_change_are_followed_at_once(database: D
         assert first.watched == {"number", "boolean", "text"}
         with psycopg.connect(database.admin) as connection:
             connection.execute(
-                "INSERT INTO fieldlab.binding (source_id, address, stream_id) SELECT id, 'new', %s FROM fieldlab.source",
+                "INSERT INTO fieldlab.binding (source_id, address, stream_id)"
+                " SELECT id, 'new', %s FROM fieldlab.source",
                 [streams["number"]],
             )
         await until(lambda: "new" in first.watched)
@@ -197,14 +197,14 @@ async def test_a_wrong_configuration_of_one_source_leaves_the_others_running(
     async with gateway(database.gateway, tmp_path, wires=wires) as running:
         running.wires["mqtt"].hand_over(samples(1.0))
         health = await running.settled()
-        assert health["sources"]["mqtt"]["state"] == "running"
+        assert health["sources"]["mqtt"]["state"] == "connected"
         assert health["sources"]["robot"]["state"] == "misconfigured"
         assert "opc.tcp://host" in health["sources"]["robot"]["message"]
         wires.refuse.clear()
         with psycopg.connect(database.admin) as connection:
             connection.execute("UPDATE fieldlab.source SET url = 'opc.tcp://right' WHERE slug = 'robot'")
         await until(lambda: "robot" in wires.built)
-        assert (await running.health())[1]["sources"]["robot"]["state"] == "running"
+        assert (await running.health())[1]["sources"]["robot"]["state"] == "connected"
 
 
 async def test_a_full_gateway_makes_its_sources_wait_and_loses_nothing(database: Database, tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ async def test_a_stop_writes_what_has_arrived_before_the_sources_are_closed(data
         async with gateway(database.gateway, tmp_path, wires=wires) as running:
             blocker.execute("LOCK fieldlab.measurement IN ACCESS EXCLUSIVE MODE")
             wires["mqtt"].hand_over(samples(1.0, 2.0))
-            await until(lambda: wires["mqtt"].queue.empty())
+            await until(wires["mqtt"].queue.empty)
             running.stop.set()
             await asyncio.sleep(0.2)
             assert not wires["mqtt"].cancelled
@@ -281,10 +281,5 @@ async def test_a_port_in_use_is_named_with_the_setting_that_changes_it(database:
     async with gateway(database.gateway, tmp_path) as running:
         port = int(running.url.rpartition(":")[2])
         with pytest.raises(InvalidSettings, match=rf"{port}.*FIELDLAB_GATEWAY_PORT"):
-            await run(
-                database_url=database.gateway,
-                directory=tmp_path,
-                stop=asyncio.Event(),
-                port=port,
-                connect=Wires().connect,
-            )
+            async with gateway(database.gateway, tmp_path, port=port):
+                pass

@@ -1,6 +1,7 @@
 """A connector without a wire, the lab that it feeds, and a gateway that runs it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -36,6 +37,7 @@ class FakeConnector:
     connected: bool = True
 
     async def run(self, deliver: Deliver) -> None:
+        self.connected = True
         try:
             while True:
                 await deliver(await self.queue.get())
@@ -97,7 +99,7 @@ class Running:
 
 @asynccontextmanager
 async def gateway(
-    url: str, directory: Path, *, wires: Wires | None = None, limits: Limits | None = None, started: bool = True
+    url: str, directory: Path, *, wires: Wires | None = None, limits: Limits | None = None, port: int = 0
 ) -> AsyncIterator[Running]:
     """Run a gateway for as long as the context lasts, and stop it cleanly."""
     running = Running(wires=wires or Wires())
@@ -112,30 +114,30 @@ async def gateway(
             database_url=url,
             directory=directory,
             stop=running.stop,
-            port=0,
+            port=port,
             connect=running.wires.connect,
             ready=tell,
             limits=limits or Limits(),
         )
     )
     try:
-        if started:
-            waiting = asyncio.create_task(ready.wait())
-            await asyncio.wait({waiting, running.task}, return_when=asyncio.FIRST_COMPLETED, timeout=20)
-            waiting.cancel()
-            if running.task.done():
-                running.task.result()
+        waiting = asyncio.create_task(ready.wait())
+        await asyncio.wait({waiting, running.task}, return_when=asyncio.FIRST_COMPLETED, timeout=20)
+        waiting.cancel()
+        if running.task.done():
+            running.task.result()
         yield running
     finally:
         running.stop.set()
         await asyncio.wait_for(running.task, 30)
 
 
-async def until(true: Callable[[], bool], *, timeout: float = 10.0) -> None:
+async def until(true: Callable[[], bool], *, within: float = 10.0) -> None:
     """Wait until something has become true."""
-    async with asyncio.timeout(timeout):
-        while not true():
-            await asyncio.sleep(0.01)
+    deadline = time.monotonic() + within
+    while not true():
+        assert time.monotonic() < deadline, f"not within {within} s"
+        await asyncio.sleep(0.01)
 
 
 def declare(database: Database, *, nature: str = "real") -> dict[str, int]:
@@ -148,7 +150,7 @@ def declare(database: Database, *, nature: str = "real") -> dict[str, int]:
             [nature],
         )
         connection.execute("INSERT INTO fieldlab.source (slug, wire, url) VALUES ('mqtt', 'mqtt', 'mqtt://nowhere')")
-        streams = dict(
+        streams: dict[str, int] = dict(
             connection.execute(
                 "INSERT INTO fieldlab.stream (asset_id, name, kind, unit)"
                 " SELECT id, kind, kind, '1' FROM fieldlab.asset, unnest(ARRAY['number', 'boolean', 'text']) AS kind"
