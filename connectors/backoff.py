@@ -14,8 +14,8 @@ class Backoff:
     The spread keeps the gateways of a lab from knocking all at once after an outage.
     """
 
-    shortest: float = 0.5
-    longest: float = 30.0
+    shortest: float = 0.25
+    longest: float = 10.0
     _next: float = field(default=0.0, init=False)
     _chance: random.Random = field(default_factory=random.Random, init=False)
 

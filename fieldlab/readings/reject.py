@@ -15,6 +15,7 @@ class Reason(StrEnum):
     TOO_FAR_IN_FUTURE = "too_far_in_future"
     TOO_LATE = "too_late"
     UNBOUND = "unbound"
+    UNKNOWN_ADDRESS = "unknown_address"
     NOT_ALLOWED = "not_allowed"
     CONFLICT = "conflict"
     REFUSED_BY_DATABASE = "refused_by_database"

@@ -1,0 +1,115 @@
+"""The OPC UA connector: keeps a subscription for ever, hands over what comes, and acknowledges it once it is safe."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from connectors.backoff import Backoff
+from connectors.opcua.attendance import Attendance, Record
+from connectors.opcua.config import PORTS, OpcuaOptions
+from connectors.opcua.session import Session, SubscriptionLost
+from connectors.options import address_of, checked
+from connectors.secret import secret_of
+from connectors.together import together
+from fieldlab.assets.source import Source
+from fieldlab.errors import InvalidSettings, Unavailable
+from fieldlab.ports import Deliver, Delivery
+from fieldlab.readings.gap import Cause
+from fieldlab.readings.instant import Instant
+
+_SETTLED: Final = 10.0
+_WAITING: Final = 2
+"""Deliveries between the wire and the gateway."""
+
+_log = logging.getLogger(__name__)
+
+
+class OpcuaConnector:
+    """One OPC UA server as a source."""
+
+    def __init__(
+        self, source: Source, *, client_name: str, environment: Mapping[str, str], heard_until: Instant | None = None
+    ) -> None:
+        self._options = checked(source, OpcuaOptions)
+        url = address_of(source, PORTS)
+        self._secret = secret_of(
+            source,
+            variable=self._options.password_env,
+            file=self._options.password_file,
+            environment=environment,
+        )
+        self._slug = source.slug
+        self._name = f"fieldlab-{client_name}"
+        port = url.port or PORTS[url.scheme]
+        host = f"[{url.hostname}]" if ":" in str(url.hostname) else url.hostname
+        self._url = url._replace(netloc=f"{host}:{port}").geturl()
+        self._record = Record(heard=heard_until)
+
+    @property
+    def connected(self) -> bool:
+        """Tell whether a session stands and has been asked for every node, also for those that the server refused."""
+        return self._record.attended
+
+    def watch(self, addresses: Iterable[str]) -> None:
+        """Ask for these addresses from now on, and no others; elements of an array share its node."""
+        self._record.want(addresses)
+
+    async def run(self, deliver: Deliver) -> None:
+        """Hand over what arrives until cancelled; connections that fail are tried again for ever.
+
+        While `deliver` waits, the server keeps what it has to say: up to `queue_size` values of each node, for as long
+        as `lifetime`.
+        """
+        self._check_files()
+        logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+        waiting: asyncio.Queue[Delivery] = asyncio.Queue(_WAITING)
+        await together(self._keep_connected(waiting), _hand_over(waiting, deliver))
+
+    async def _keep_connected(self, waiting: asyncio.Queue[Delivery]) -> None:
+        backoff = Backoff()
+        told = ""
+        cause = Cause.SUBSCRIPTION_LOST
+        while True:
+            opened = time.monotonic()
+            try:
+                session = await Session.opened(
+                    url=self._url, options=self._options, password=self._secret.read(), name=self._name
+                )
+                opened = time.monotonic()
+                _log.info("Source %s: connected to %s.", self._slug, self._url)
+                try:
+                    await Attendance(session, self._record, waiting, slug=self._slug, cause=cause).attend()
+                finally:
+                    await session.close()
+                reason = "the session ended"
+            except SubscriptionLost as loss:
+                reason, cause = str(loss), Cause.SUBSCRIPTION_LOST
+            except Unavailable as loss:
+                reason, cause = str(loss), Cause.SOURCE_UNREACHABLE
+            if time.monotonic() - opened > _SETTLED:
+                backoff.reset()
+                told = ""
+            if reason != told:
+                _log.warning("Source %s: %s: %s; trying again.", self._slug, self._url, reason)
+                told = reason
+            await asyncio.sleep(backoff.pause())
+
+    def _check_files(self) -> None:
+        """Raise InvalidSettings for a certificate or key that cannot be read."""
+        for key in ("certificate_file", "key_file", "server_certificate_file"):
+            path: Path | None = getattr(self._options, key)
+            try:
+                if path is not None:
+                    path.read_bytes()
+            except OSError as error:
+                raise InvalidSettings(
+                    f"Source {self._slug}: options.{key} names {path}, which cannot be read: {error.strerror}."
+                ) from None
+
+
+async def _hand_over(waiting: asyncio.Queue[Delivery], deliver: Deliver) -> None:
+    while True:
+        await deliver(await waiting.get())
