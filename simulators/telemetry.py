@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from simulators.columns import Value
 from simulators.machine import Machine
 from simulators.schedule import moment
+from simulators.truth import Truth
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -13,6 +14,11 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 def topic_of(machine: Machine) -> str:
     """Give the topic that a machine publishes on."""
     return f"lab/{machine.asset}/telemetry"
+
+
+def truth_topic_of(machine: Machine) -> str:
+    """Give the topic on which the truth about a machine is published."""
+    return f"lab/{machine.asset}/truth"
 
 
 def time_text(time_us: int) -> str:
@@ -24,3 +30,9 @@ def payload_of(machine: Machine, time: str, values: Sequence[Value]) -> bytes:
     """Give the UTF-8 JSON object for one tick of a machine; `values` are in the order of its signals."""
     names = (signal.name for signal in machine.signals)
     return _encode({"time": time, **dict(zip(names, values, strict=True))}).encode()
+
+
+def truth_payload(time_us: int, truth: Sequence[Truth]) -> bytes:
+    """Give the JSON object that says what is wrong at this time: the faults joined by `+`, or `none`."""
+    wrong = sorted({one.fault for one in truth if one.from_us <= time_us < one.until_us})
+    return _encode({"time": time_text(time_us), "fault": "+".join(wrong) or "none"}).encode()

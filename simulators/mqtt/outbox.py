@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 from uuid import uuid4
@@ -103,6 +104,13 @@ class Outbox:
         except TimeoutError:
             return False
         return True
+
+    def break_connection(self) -> None:
+        """Break the connection as a pulled cable would; the client connects again by itself."""
+        sock = self._client.socket() if self._client is not None else None
+        if isinstance(sock, socket.socket):
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
     async def _change(self, stop: asyncio.Event | None) -> None:
         """Wait for an acknowledgement; look at `stop` at least every 0.2 s."""

@@ -1,15 +1,20 @@
 """Publishes machines to a broker: the past first, as fast as it is taken, then each tick when it is due."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+import numpy as np
+
+from simulators.columns import Value
 from simulators.machine import Machine
 from simulators.mqtt.broker import Broker
 from simulators.mqtt.outbox import Outbox
 from simulators.playback import Progress, play, progress_of, together, wall_clock_us
 from simulators.schedule import Schedule
-from simulators.telemetry import payload_of, time_text, topic_of
+from simulators.telemetry import payload_of, time_text, topic_of, truth_payload, truth_topic_of
+from simulators.truth import Truth
+from simulators.wire import BadWire, Message, Wire, spoil
 
 _LAST_WORDS_S = 5.0
 
@@ -25,30 +30,67 @@ async def publish(
     stop: asyncio.Event | None = None,
     caught_up: asyncio.Event | None = None,
     progress: Callable[[Progress], None] | None = None,
+    wires: Mapping[str, Sequence[BadWire]] | None = None,
+    truth: Sequence[Truth] = (),
 ) -> Progress:
     """Publish one JSON object a tick and machine on `lab/<asset>/telemetry`, QoS 1, until `until` or `stop`.
 
     The stretch from `since` to now goes first; `caught_up` is set once the broker has acknowledged all of it. A broker
-    that is away is waited for. The result says how much was published.
+    that is away is waited for. `wires` are the faults of each asset's wire; with `truth`, what is wrong with an asset
+    is published on `lab/<asset>/truth`. The result says how much was played.
     """
     machines = together(machines)
     stop = stop or asyncio.Event()
     schedule = Schedule.of(now_us=wall_clock_us(), rate=rate, since=since, until=until, speed=speed)
-    topics = [topic_of(machine) for machine in machines]
     done = Progress()
     async with Outbox(broker or Broker()) as outbox:
+        voices = [_Voice(machine, outbox, (wires or {}).get(machine.asset, ()), truth) for machine in machines]
 
         async def past_is_in() -> None:
             if await outbox.flush(stop) and caught_up is not None:
                 caught_up.set()
 
         async for tick in play(machines, schedule, stop=stop, before_waiting=past_is_in):
-            time = time_text(tick.time_us)
-            for machine, topic, values in zip(machines, topics, tick.values, strict=True):
-                if not await outbox.send(topic, payload_of(machine, time, values), stop):
-                    break
+            for voice, values in zip(voices, tick.values, strict=True):
+                await voice.say(tick.time_us, values, stop)
             done = progress_of(done, tick, outbox.refused)
             if progress is not None:
                 progress(done)
+        for voice in voices:
+            await voice.end(stop)
         await outbox.flush(patience=_LAST_WORDS_S if stop.is_set() else None)
     return done
+
+
+class _Voice:
+    """One machine's messages on their way through its wire into the outbox."""
+
+    def __init__(self, machine: Machine, outbox: Outbox, faults: Sequence[BadWire], truth: Sequence[Truth]) -> None:
+        self._machine = machine
+        self._outbox = outbox
+        self._wire = Wire(machine.seed, faults)
+        self._truth = tuple(one for one in truth if one.asset == machine.asset)
+        self._tells = bool(truth)
+        self._topic = topic_of(machine)
+
+    async def say(self, tick_us: int, values: Sequence[Value], stop: asyncio.Event) -> None:
+        for message in self._wire.carry(tick_us):
+            await self._send(message, values if message.tick_us == tick_us else self._values_at(message.tick_us), stop)
+        if self._tells:
+            payload = truth_payload(tick_us, self._truth)
+            await self._outbox.send(truth_topic_of(self._machine), payload, stop)
+
+    async def end(self, stop: asyncio.Event) -> None:
+        for message in self._wire.rest():
+            await self._send(message, self._values_at(message.tick_us), stop)
+
+    async def _send(self, message: Message, values: Sequence[Value], stop: asyncio.Event) -> None:
+        payload = payload_of(self._machine, time_text(message.time_us), values)
+        if message.spoilt is not None:
+            payload = spoil(payload, message.spoilt)
+        await self._outbox.send(self._topic, payload, stop)
+        if message.breaks_connection:
+            self._outbox.break_connection()
+
+    def _values_at(self, tick_us: int) -> Sequence[Value]:
+        return next(self._machine.at(np.array([tick_us], dtype=np.int64)).rows())[1]

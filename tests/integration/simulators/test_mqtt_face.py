@@ -4,21 +4,26 @@ import asyncio
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from threading import Event
 from typing import Any
 
 import numpy as np
 import pytest
-from paho.mqtt.client import Client
+from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from simulators.columns import Times
 from simulators.errors import InvalidSettingError
 from simulators.machines import Mill, Robot
 from simulators.mqtt import Broker, MqttVersion, publish
+from simulators.scenario import read_scenario
 from simulators.schedule import microseconds
+from simulators.telemetry import payload_of, time_text
 from tests.integration.simulators.conftest import Cable, TwoVersions
 
 MILL = Mill(asset="mill-1", seed=3)
@@ -29,18 +34,23 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 class Listener:
     """A subscriber to everything; keeps (topic, decoded payload, QoS, retained)."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, heard: Callable[[str, bytes], None] | None = None) -> None:
         self.messages: list[tuple[str, dict[str, Any], int, bool]] = []
+        self._heard = heard
         self.ready = Event()
         self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv311)
         self._client.on_connect = lambda client, *_: client.subscribe("#", 1)
         self._client.on_subscribe = lambda *_: self.ready.set()
-        self._client.on_message = lambda _client, _data, message: self.messages.append(
-            (message.topic, json.loads(message.payload), message.qos, message.retain)
-        )
+        self._client.on_message = lambda _client, _data, message: self._hear(message)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         assert self.ready.wait(5)
+
+    def _hear(self, message: MQTTMessage) -> None:
+        if self._heard is not None:
+            self._heard(message.topic, bytes(message.payload))
+            return
+        self.messages.append((message.topic, json.loads(message.payload), message.qos, message.retain))
 
     def close(self) -> None:
         self._client.disconnect()
@@ -61,6 +71,10 @@ def listener(broker: TwoVersions) -> Iterator[Listener]:
     listener = Listener(broker.v4)
     yield listener
     listener.close()
+
+
+def noon_ticks(count: int) -> Times:
+    return microseconds(NOON, "noon") + np.arange(count, dtype=np.int64) * 1_000_000
 
 
 def broker_of(broker: TwoVersions, version: MqttVersion) -> Broker:
@@ -204,6 +218,48 @@ async def test_a_cancelled_publication_leaves_no_thread(broker: TwoVersions) -> 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_bad_wire_does_to_the_messages_what_the_scenario_says(broker: TwoVersions, tmp_path: Path) -> None:
+    file = tmp_path / "scenario.yaml"
+    file.write_text(
+        """
+        faults:
+          - {asset: mill-1, fault: drop_out, from: 10s, until: 20s}
+          - {asset: mill-1, fault: duplicate, from: 20s, until: 30s}
+          - {asset: mill-1, fault: clock_skew, seconds: 3600, from: 30s, until: 40s}
+          - {asset: mill-1, fault: garbage, from: 40s, until: 50s}
+          - {asset: mill-1, fault: reconnect_storm, seconds: 10, from: 50s, until: 60s}
+          - {asset: mill-1, fault: burst, from: 70s, until: 90s}
+        """
+    )
+    staged = read_scenario(file).stage([MILL], microseconds(NOON, "noon"))
+    raw: list[tuple[str, bytes]] = []
+    listener = Listener(broker.v4, lambda topic, payload: raw.append((topic, payload)))
+    done = await publish(
+        staged.machines,
+        broker=Broker(port=broker.v5),
+        since=NOON,
+        until=NOON + timedelta(seconds=90),
+        wires=staged.wires,
+        truth=staged.truth,
+    )
+    assert done.ticks == 90
+    whole = 90 - 10 + 10
+    await listener.until(lambda: len(raw) >= whole + 90 and raw[-1][0].endswith("/telemetry"))
+    listener.close()
+    sent = {payload_of(MILL, time_text(at), values) for at, values in MILL.at(noon_ticks(90)).rows()}
+    told = [payload for topic, payload in raw if topic.endswith("/telemetry")]
+    skewed = [payload for payload in told if b"T13:00:3" in payload]
+    assert len(skewed) == 10
+    good = [payload for payload in told if payload in sent]
+    assert len(set(good)) == 90 - 10 - 10 - 10
+    assert {count for _, count in Counter(good).most_common(10)} == {2}
+    truth = [json.loads(payload)["fault"] for payload in {body for topic, body in raw if topic == "lab/mill-1/truth"}]
+    assert sorted(Counter(truth).items()) == [
+        ("burst", 20), ("clock_skew", 10), ("drop_out", 10), ("duplicate", 10), ("garbage", 10), ("none", 20),
+        ("reconnect_storm", 10),
+    ]  # fmt: skip
 
 
 async def test_two_machines_of_one_name_are_refused() -> None:
