@@ -7,13 +7,13 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
-from api.desk import Desk
+from api.desk import opened
 from api.edge import Edge
 from api.errors import handle_errors
 from api.methods import Methods
+from api.openapi import DescribedApp
 from api.routes import assets, docs, health, latest, me, measurements, participants, problems, streams, tenures
 from fieldlab.settings import ApiSettings
-from fieldlab.storage.database import open_async_engine
 
 _LARGEST_BODY: Final = 1 << 20
 _WORTH_PACKING: Final = 1 << 10
@@ -31,21 +31,16 @@ UCUM codes. Errors are problem details (RFC 9457) whose `type` is stable.
 def create_app(settings: ApiSettings) -> FastAPI:
     """Put the query service together; the database is opened when the application starts.
 
-    Starting raises ExcessRights if the database user may do more than the query service needs.
+    Starting raises ExcessRights if the database user may do more than the query service needs, Unavailable if the
+    database cannot be used.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engine = open_async_engine(
-            settings.api_database_url.get_secret_value(), name="fieldlab api", connections=settings.api_connections
-        )
-        try:
-            app.state.desk = Desk(engine=engine)
+        async with opened(settings) as app.state.desk:
             yield
-        finally:
-            await engine.dispose()
 
-    app = FastAPI(
+    app = DescribedApp(
         title="Fieldlab",
         description=_ABOUT,
         version="1",
@@ -54,6 +49,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
+        max_body_size=_LARGEST_BODY,
+        generate_unique_id_function=lambda route: route.name,
     )
     for part in (me, participants, assets, streams, measurements, latest, tenures, health, docs, problems):
         app.include_router(part.router())

@@ -1,35 +1,58 @@
 """What every route needs at hand: the database and the cursors."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 
 from api.cursor import Cursors
+from fieldlab.errors import Unavailable
+from fieldlab.settings import ApiSettings
 from fieldlab.storage import keys
+from fieldlab.storage.database import open_async_engine
+from fieldlab.storage.rights import ProcessRole, check
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Desk:
-    """One process's way to the database; the cursor key is fetched at first use."""
+    """One process's way to the database, and the cursors of the lab."""
 
     engine: AsyncEngine
-    _cursors: Cursors | None = None
-
-    async def cursors(self) -> Cursors:
-        """Give the cursors of the lab; raises Unavailable while the database cannot be reached."""
-        if self._cursors is None:
-            self._cursors = Cursors(await keys.cursor_key(self.engine))
-        return self._cursors
+    cursors: Cursors
 
 
-def desk_of(request: Request) -> Desk:
-    """Give the desk of the application that received a request."""
+@asynccontextmanager
+async def opened(settings: ApiSettings) -> AsyncIterator[Desk]:
+    """Open the database, closed again at the end.
+
+    Raises ExcessRights if its user may do more than the query service needs, Unavailable if it cannot be used.
+    """
+    url = settings.api_database_url.get_secret_value()
+    engine = open_async_engine(url, name="fieldlab api", connections=settings.api_connections)
+    try:
+        await _admit(engine)
+        yield Desk(engine=engine, cursors=Cursors(await keys.cursor_key(engine)))
+    finally:
+        await engine.dispose()
+
+
+async def _admit(engine: AsyncEngine) -> None:
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(check, ProcessRole.API)
+    except OperationalError as error:
+        raise Unavailable(f"The database cannot be reached: {error.orig}.") from error
+
+
+def _desk(request: Request) -> Desk:
     desk: Desk = request.app.state.desk
     return desk
 
 
-AtDesk = Annotated[Desk, Depends(desk_of)]
+AtDesk = Annotated[Desk, Depends(_desk)]
 """The desk, for a route."""

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.desk import desk_of
+from api.desk import Desk
 from fieldlab.errors import Unauthenticated
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.storage import keys
@@ -32,7 +32,9 @@ class GuardedRoute(APIRoute):
         known = _parameters(self.dependant)
 
         async def guarded(request: Request) -> Response:
-            request.state.scope = await keys.authenticate(desk_of(request).engine, _token(request))
+            token = _token(request)
+            desk: Desk = request.app.state.desk
+            request.state.scope = await keys.authenticate(desk.engine, token)
             _refuse_unknown(request, known)
             return await handle(request)
 

@@ -22,7 +22,7 @@ def router() -> APIRouter:
         """Your own machines and those you have had, have or will have on loan, by slug."""
         return await page(
             scope,
-            await desk.cursors(),
+            desk.cursors,
             query,
             route="assets",
             fetch=lambda after, limit: catalogue.assets(

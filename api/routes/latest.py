@@ -6,13 +6,12 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.answers.media import Format, choose
+from api.answers.media import choose
 from api.answers.response import respond
 from api.desk import AtDesk
 from api.guarded import Caller, guarded_router
-from api.models.answer import Measurements
 from api.models.query import StreamsQuery
-from api.routes.measurements import CSV
+from api.routes.measurements import ANSWER
 from fieldlab.assets.participant import Permission
 from fieldlab.storage import read
 
@@ -21,11 +20,7 @@ def router() -> APIRouter:
     """Make the route."""
     routes = guarded_router("data")
 
-    @routes.get(
-        "/latest",
-        summary="The newest value of each stream",
-        responses={200: {"model": Measurements, "description": "One row a stream", "content": {Format.CSV.value: CSV}}},
-    )
+    @routes.get("/latest", summary="The newest value of each stream", responses=ANSWER)
     async def latest(
         request: Request, scope: Caller, desk: AtDesk, query: Annotated[StreamsQuery, Query()]
     ) -> Response:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Body, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api import examples
 from api.answers import as_json
 from api.answers.media import Format, choose
 from api.answers.response import respond
@@ -17,9 +18,15 @@ from fieldlab.assets.participant import Permission
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.storage import read
 
-CSV: Final[dict[str, Any]] = {"schema": {"type": "string"}}
-_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"model": Measurements, "description": "One page, with its segments", "content": {Format.CSV.value: CSV}}
+ANSWER: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "model": Measurements,
+        "description": "One page, with its segments",
+        "content": {
+            Format.JSON.value: {"example": examples.ANSWER},
+            Format.CSV.value: {"schema": {"type": "string"}, "example": examples.ANSWER_AS_CSV},
+        },
+    }
 }
 _DECISION: Final[dict[int | str, dict[str, Any]]] = {200: {"model": Decision, "description": "The segments of a page"}}
 
@@ -28,7 +35,7 @@ def router() -> APIRouter:
     """Make the routes."""
     routes = guarded_router("data")
 
-    @routes.get("/measurements", summary="Measurements of streams over a time", responses=_ANSWER)
+    @routes.get("/measurements", summary="Measurements of streams over a time", responses=ANSWER)
     async def measurements(
         request: Request, scope: Caller, desk: AtDesk, query: Annotated[MeasurementsQuery, Query()]
     ) -> Response:
@@ -40,7 +47,7 @@ def router() -> APIRouter:
         """
         return await _measurements(request, scope, desk, query)
 
-    @routes.post("/measurements", summary="The same with the fields as JSON, for long lists", responses=_ANSWER)
+    @routes.post("/measurements", summary="The same with the fields as JSON, for long lists", responses=ANSWER)
     async def posted_measurements(
         request: Request, scope: Caller, desk: AtDesk, query: Annotated[MeasurementsQuery, Body()]
     ) -> Response:
@@ -67,7 +74,7 @@ def router() -> APIRouter:
 async def _measurements(request: Request, scope: ReadScope, desk: Desk, query: MeasurementsQuery) -> Response:
     scope.require(Permission.DATA_READ)
     medium = choose(query.format, request.headers.get("accept"))
-    cursors = await desk.cursors()
+    cursors = desk.cursors
     answer = await read.measurements(scope, desk.engine, query.selection(scope, cursors))
     cursor = query.next(scope, cursors, answer)
     settled = (
@@ -87,7 +94,7 @@ async def _measurements(request: Request, scope: ReadScope, desk: Desk, query: M
 async def _segments(request: Request, scope: ReadScope, desk: Desk, query: MeasurementsQuery) -> Response:
     scope.require(Permission.DATA_READ)
     choose(query.format, request.headers.get("accept"))
-    cursors = await desk.cursors()
+    cursors = desk.cursors
     answer = await read.measurements(scope, desk.engine, query.selection(scope, cursors))
     body = as_json.write_head(answer, query.next(scope, cursors, answer))
     return Response(body, media_type=Format.JSON.value)

@@ -22,7 +22,7 @@ def router() -> APIRouter:
         """The organisations in the field lab, by slug."""
         return await page(
             scope,
-            await desk.cursors(),
+            desk.cursors,
             query,
             route="participants",
             fetch=lambda after, limit: catalogue.participants(

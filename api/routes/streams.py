@@ -29,7 +29,7 @@ def router() -> APIRouter:
         """The streams that concern you, by asset and name: unit, quantity, and the first and last time you may see."""
         return await page(
             scope,
-            await desk.cursors(),
+            desk.cursors,
             query,
             route="streams",
             fetch=lambda after, limit: catalogue.streams(

@@ -41,7 +41,7 @@ def router() -> APIRouter:
         """Your own tenures by asset, stream and time; all of them with the scope `lab:admin`."""
         return await page(
             scope,
-            await desk.cursors(),
+            desk.cursors,
             query,
             route="tenures",
             fetch=lambda after, limit: storage.listed(

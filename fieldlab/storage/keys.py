@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fieldlab.assets.participant import Permission
@@ -132,10 +132,12 @@ async def authenticate(engine: AsyncEngine, token: str) -> ReadScope:
 async def cursor_key(engine: AsyncEngine) -> bytes:
     """Give the key that marks page cursors, the same for every process of the lab.
 
-    Raises Unavailable if the database cannot be reached.
+    Raises Unavailable if the database cannot be reached, or holds no lab yet.
     """
     try:
         async with engine.connect() as connection:
             return bytes(await connection.scalar(_CURSOR_KEY))
     except (OperationalError, InterfaceError) as error:
         raise Unavailable("The database cannot be reached now; try again in a moment.") from error
+    except ProgrammingError as error:
+        raise Unavailable("The database holds no lab that this user may read; run fieldlab migrate.") from error

@@ -1,0 +1,129 @@
+"""Requests that run against the lab of `fieldlab demo`: what the documentation shows, and a test tries one by one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+Fields = Mapping[str, object]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Examples:
+    """The examples of one operation.
+
+    `parameters` together are one request, which the documentation page fills in; `requests` are further ones, each an
+    address with a sentence before it; `bodies` are named bodies.
+    """
+
+    parameters: Fields = field(default_factory=dict)
+    requests: Mapping[str, str] = field(default_factory=dict)
+    bodies: Mapping[str, Fields] = field(default_factory=dict)
+
+
+_STREAM: Final = "mill-1.spindle_current"
+
+EXAMPLES: Final[Mapping[str, Examples]] = {
+    "me": Examples(),
+    "participants": Examples(requests={"A page of two": "/v1/participants?limit=2"}),
+    "participant": Examples(parameters={"slug": "sme-a"}),
+    "assets": Examples(),
+    "asset": Examples(parameters={"slug": "mill-1"}),
+    "streams": Examples(
+        parameters={"asset": "mill-1"},
+        requests={
+            "Whatever has to do with the spindle": "/v1/streams?q=spindle",
+            "All currents in ampere": "/v1/streams?unit=A",
+        },
+    ),
+    "stream": Examples(parameters={"id": _STREAM}),
+    "measurements": Examples(
+        parameters={"stream": [_STREAM], "last": "15m"},
+        requests={
+            "A chart by the minute": f"/v1/measurements?stream={_STREAM}&last=1h&step=1m&aggregate=mean,min,max,count",
+            "Two streams over a morning": f"/v1/measurements?stream={_STREAM}&stream=mill-1.spindle_speed"
+            "&from=2026-11-21T08:00:00Z&until=2026-11-21T12:00:00Z",
+            "A whole machine as CSV": "/v1/measurements?asset=mill-1&last=15m&format=csv",
+            "The same with the segments above, as comments": "/v1/measurements?asset=mill-1&last=15m"
+            "&format=text/csv;header=comment",
+            "Good samples only, a thousand a page": f"/v1/measurements?stream={_STREAM}&status=good&limit=1000",
+        },
+    ),
+    "posted_measurements": Examples(
+        bodies={
+            "a chart of two streams": {
+                "stream": [_STREAM, "mill-1.spindle_speed"],
+                "last": "1h",
+                "step": "PT1M",
+                "aggregate": ["mean", "count"],
+            },
+            "a machine over a morning": {
+                "asset": "mill-1",
+                "from": "2026-11-21T08:00:00+01:00",
+                "until": "2026-11-21T12:00:00+01:00",
+                "limit": 1000,
+            },
+        }
+    ),
+    "segments": Examples(parameters={"stream": [_STREAM], "last": "1d"}),
+    "posted_segments": Examples(bodies={"a machine": {"asset": "mill-1"}}),
+    "latest": Examples(
+        parameters={"stream": [_STREAM]},
+        requests={"All streams of a machine": "/v1/latest?asset=mill-1"},
+    ),
+    "tenures": Examples(parameters={"asset": "mill-1"}),
+    "hand_over": Examples(
+        parameters={"slug": "mill-1"},
+        bodies={
+            "a week for a trial": {
+                "to": "sme-b",
+                "from": "2031-01-06T08:00:00+01:00",
+                "until": "2031-01-10T17:00:00+01:00",
+                "trial": "tool-wear-2031",
+            }
+        },
+    ),
+    "give_back": Examples(
+        parameters={"slug": "mill-1"}, bodies={"after two days": {"at": "2031-01-08T08:00:00+01:00"}}
+    ),
+    "healthz": Examples(),
+    "readyz": Examples(),
+}
+"""The examples of each operation, in the order in which they can be tried."""
+
+ANSWER: Final[Fields] = {
+    "decided_at": "2026-11-21T09:00:00.000000Z",
+    "streams": [
+        {
+            "id": "0b0e4a4e-5d53-4d0f-9d53-3b7a4f6f3c11",
+            "asset": "mill-1",
+            "name": "spindle_current",
+            "unit": "A",
+            "nature": "real",
+        }
+    ],
+    "segments": [
+        {
+            "segment": 0,
+            "stream": "0b0e4a4e-5d53-4d0f-9d53-3b7a4f6f3c11",
+            "from": "2026-11-21T08:00:00.000000Z",
+            "until": "2026-11-21T09:00:00.000000Z",
+            "owner": "sme-a",
+            "trial": "tool-wear-2026",
+            "basis": {"kind": "own"},
+            "licence": None,
+            "shape": {},
+            "origins": ["live"],
+            "gaps": [],
+        }
+    ],
+    "columns": ["time", "stream", "value", "status", "segment"],
+    "rows": [["2026-11-21T08:00:00.000000Z", "0b0e4a4e-5d53-4d0f-9d53-3b7a4f6f3c11", 3.91, 0, 0]],
+    "next": None,
+}
+"""One page of measurements, as JSON."""
+
+ANSWER_AS_CSV: Final = (
+    "time,asset,stream,value,status,owner,segment\r\n"
+    "2026-11-21T08:00:00.000000Z,mill-1,spindle_current,3.91,0,sme-a,0\r\n"
+)
+"""The same as CSV."""

@@ -1,0 +1,66 @@
+"""The OpenAPI document: what FastAPI derives from the routes, with the problems and the examples put in."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from api.errors import MEDIA_TYPE
+from api.examples import EXAMPLES, Examples
+from api.models.problem import Problem
+
+Document = dict[str, Any]
+
+_TO_ALL: Final = {"default": "Any other error"}
+_TO_GUARDED: Final = {
+    "401": "No key, or one that is wrong, expired or revoked",
+    "403": "The key lacks the scope that this needs",
+    "404": "It is not there, or you may not see it",
+    "422": "A parameter or field is wrong; the answer names it",
+}
+
+
+class DescribedApp(FastAPI):
+    """An application whose document says all that its routes do."""
+
+    def openapi(self) -> Document:
+        """Give the document, made once."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            _add_problems(document)
+            for path in document["paths"].values():
+                for operation in path.values():
+                    _describe(operation)
+        return super().openapi()
+
+
+def _add_problems(document: Document) -> None:
+    schemas = document["components"]["schemas"]
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(problem.pop("$defs", {}))
+    schemas["Problem"] = problem
+
+
+def _describe(operation: Document) -> None:
+    responses = operation["responses"]
+    responses.pop("422", None)
+    guarded = "security" in operation
+    for status, meaning in (_TO_GUARDED | _TO_ALL if guarded else _TO_ALL).items():
+        responses[status] = {"description": meaning}
+    for status, response in responses.items():
+        if not status.startswith("2"):
+            response["content"] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    _add_examples(operation, EXAMPLES[operation["operationId"]])
+
+
+def _add_examples(operation: Document, examples: Examples) -> None:
+    for parameter in operation.get("parameters", ()):
+        if parameter["name"] in examples.parameters:
+            parameter["example"] = examples.parameters[parameter["name"]]
+    if examples.bodies:
+        content = operation["requestBody"]["content"]["application/json"]
+        content["examples"] = {name: {"summary": name, "value": body} for name, body in examples.bodies.items()}
+    if examples.requests:
+        lines = (f"- {sentence}: `GET {address}`" for sentence, address in examples.requests.items())
+        operation["description"] = "\n".join((operation["description"], "", "To try:", "", *lines))
