@@ -28,6 +28,8 @@ from simulators.sensor import BadSensor, SensorFault
 from simulators.truth import Truth
 from simulators.wire import BadWire, WireFault
 
+SCENARIOS = Path(__file__).with_name("scenarios")
+"""Where the scenarios lie that come along."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _UNITS_US = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _SENSOR = {fault.value for fault in SensorFault}

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from simulators.columns import Numbers
 from simulators.errors import InvalidSettingError
 from simulators.machine import Machine
-from simulators.machines import Mill, Robot
-from simulators.scenario import Scenario, read_scenario
+from simulators.machines import MACHINES, Mill, Robot
+from simulators.scenario import SCENARIOS, Scenario, read_scenario
 from simulators.truth import Alarm, Truth, read_alarms, read_truth, score, write_truth
 from simulators.wire import BadWire, Message, Wire, WireFault, each, spoil
 
@@ -230,3 +230,12 @@ def test_an_alarm_file_that_does_not_fit_is_named(tmp_path: Path, text: str, sai
     (tmp_path / "alarms.csv").write_text(text)
     with pytest.raises(InvalidSettingError, match=said):
         read_alarms(tmp_path / "alarms.csv")
+
+
+@pytest.mark.parametrize("file", sorted(SCENARIOS.glob("*.yaml")), ids=lambda file: file.stem)
+def test_the_scenarios_that_come_along_can_be_played(file: Path) -> None:
+    machines = [kind(asset=f"{name}-1") for name, kind in MACHINES.items()]
+    staged = read_scenario(file).stage(machines, START_US)
+    assert staged.truth
+    for machine in staged.machines:
+        assert len(machine.at(TIMES[::60])) == 60
