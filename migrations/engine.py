@@ -124,10 +124,18 @@ _IS_HYPERTABLE: Final = text(
                    WHERE hypertable_schema = 'fieldlab' AND hypertable_name = 'measurement')
     """
 )
+_CHUNK_SCHEMA: Final = text(
+    """
+    CREATE SCHEMA IF NOT EXISTS fieldlab_chunk;
+    COMMENT ON SCHEMA fieldlab_chunk IS
+        'The parts of fieldlab.measurement by time; closed, since whoever may name a table may ask the planner of it.';
+    """
+)
 _MAKE_HYPERTABLE: Final = text(
     """
-    SELECT public.create_hypertable('fieldlab.measurement', public.by_range('time', interval '1 day'),
-                                    create_default_indexes => false, migrate_data => true)
+    SELECT public.create_hypertable('fieldlab.measurement', 'time', associated_schema_name => 'fieldlab_chunk',
+                                    chunk_time_interval => interval '1 day', create_default_indexes => false,
+                                    migrate_data => true)
     """
 )
 _COLUMNSTORE: Final = (
@@ -185,6 +193,7 @@ def shim(connection: Connection) -> None:
 
 def _build(connection: Connection, engine: Engine) -> None:
     if engine is not Engine.PLAIN and not connection.scalar(_IS_HYPERTABLE):
+        connection.execute(_CHUNK_SCHEMA)
         connection.execute(_MAKE_HYPERTABLE)
     if engine is Engine.COMMUNITY:
         for statement in _COLUMNSTORE:

@@ -37,7 +37,6 @@ _SETTLE: Final = text(
         END IF;
         EXECUTE format('REVOKE CREATE, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
         EXECUTE format('GRANT CREATE ON DATABASE %I TO fieldlab_owner', current_database());
-        EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO fieldlab_gateway', current_database());
     END $$;
     CREATE SCHEMA IF NOT EXISTS fieldlab AUTHORIZATION fieldlab_owner;
     """

@@ -17,6 +17,7 @@ from fieldlab.storage.database import open_engine
 from migrations import engine as engines
 from migrations.engine import Engine
 from migrations.roles import create_roles, set_password
+from migrations.seal import seal
 
 _ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('fieldlab.migrate', 0))")
 _EXTENSIONS: Final = text("CREATE EXTENSION IF NOT EXISTS btree_gist SCHEMA public")
@@ -25,12 +26,16 @@ _OWNER_LOGIN: Final = text("ALTER ROLE fieldlab_owner LOGIN")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MigrationReport:
-    """What a migration found and did; `was` is None for a new database."""
+    """What a migration found and did; `was` is None for a new database.
+
+    `open` names what tells any user of stored data and only a superuser could close.
+    """
 
     engine: Engine
     version: str
     was: str | None
     now: str
+    open: tuple[str, ...] = ()
 
 
 def migrate(admin_url: str, *, tell: Callable[[str], None] = lambda _: None) -> MigrationReport:
@@ -53,7 +58,12 @@ def migrate(admin_url: str, *, tell: Callable[[str], None] = lambda _: None) -> 
         command.upgrade(_config(connection), "head")
         tell(f"Fitting the measurements to {engine.value}")
         version = engines.fit(connection, engine)
-        return MigrationReport(engine=engine, version=version, was=was, now=_revision(connection) or "")
+        now = _revision(connection) or ""
+        connection.execute(text("RESET ROLE"))
+        left_open = seal(connection)
+        if left_open:
+            tell(f"{len(left_open)} things still tell any user of sizes and counts; a superuser's migrate closes them")
+        return MigrationReport(engine=engine, version=version, was=was, now=now, open=left_open)
 
 
 def downgrade(admin_url: str, revision: str) -> None:

@@ -77,7 +77,8 @@ CREATE TABLE fieldlab.binding (
 COMMENT ON TABLE fieldlab.binding IS 'Which stream an address of a source feeds.';
 CREATE INDEX ON fieldlab.binding (stream_id);
 
-CREATE FUNCTION fieldlab.announce_bindings() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+CREATE FUNCTION fieldlab.announce_bindings() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM pg_notify('fieldlab_bindings', '');
     RETURN NULL;

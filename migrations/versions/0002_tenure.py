@@ -26,7 +26,7 @@ CREATE INDEX tenure_owner ON fieldlab.tenure (owner_id, stream_id, start);
 CREATE INDEX tenure_stream ON fieldlab.tenure (stream_id, start);
 
 CREATE FUNCTION fieldlab.tenure_is_total() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, fieldlab AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     touched integer;
 BEGIN
@@ -47,7 +47,7 @@ COMMENT ON FUNCTION fieldlab.tenure_is_total IS
 CREATE CONSTRAINT TRIGGER total AFTER INSERT OR UPDATE OR DELETE ON fieldlab.tenure
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fieldlab.tenure_is_total();
 
-CREATE FUNCTION fieldlab.open_timeline() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, fieldlab AS $$
+CREATE FUNCTION fieldlab.open_timeline() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO fieldlab.tenure (stream_id, owner_id, trial_id, start, until, booked)
     SELECT NEW.id, owner_id, trial_id, start, until, booked FROM fieldlab.tenure
@@ -74,7 +74,7 @@ CREATE TABLE fieldlab.tenure_event (
 );
 COMMENT ON TABLE fieldlab.tenure_event IS 'What changed in the tenures of an asset, who did it and when; append-only.';
 
-CREATE FUNCTION fieldlab.refuse_change() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+CREATE FUNCTION fieldlab.refuse_change() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RAISE EXCEPTION '% cannot be changed by %', TG_TABLE_NAME, TG_OP USING ERRCODE = 'insufficient_privilege';
 END $$;

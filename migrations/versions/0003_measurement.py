@@ -1,4 +1,7 @@
-"""What was measured, what was refused, and what is known to be missing."""
+"""What was measured, what was refused, and what is known to be missing.
+
+The planner keeps no statistics of values: whoever may name a table, reading it or not, can ask the planner for them.
+"""
 
 from alembic import op
 
@@ -15,6 +18,7 @@ CREATE TABLE fieldlab.measurement (
     text text,
     PRIMARY KEY (stream_id, time)
 );
+ALTER TABLE fieldlab.measurement ALTER COLUMN value SET STATISTICS 0, ALTER COLUMN text SET STATISTICS 0;
 COMMENT ON TABLE fieldlab.measurement IS
     'One row a sample. status: upper half of the OPC UA StatusCode, signed; origin: see fieldlab.readings.origin.';
 

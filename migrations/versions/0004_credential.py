@@ -26,9 +26,11 @@ CREATE TABLE fieldlab.credential (
 COMMENT ON TABLE fieldlab.credential IS
     'What a principal presents; digest is the SHA-256 of the SHA-256 of its token, so reading it lets nobody in.';
 CREATE INDEX ON fieldlab.credential (participant_id);
+ALTER TABLE fieldlab.secret ALTER COLUMN value SET STATISTICS 0;
+ALTER TABLE fieldlab.credential ALTER COLUMN digest SET STATISTICS 0, ALTER COLUMN principal SET STATISTICS 0;
 
 CREATE FUNCTION fieldlab.binding_mark(credential_id uuid) RETURNS bytea
-LANGUAGE sql STABLE SET search_path = pg_catalog, fieldlab AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT sha256(value || sha256(value || convert_to(
         credential_id::text || pg_backend_pid() || extract(epoch FROM transaction_timestamp()), 'UTF8')))
     FROM fieldlab.secret WHERE name = 'binding'
@@ -37,7 +39,7 @@ COMMENT ON FUNCTION fieldlab.binding_mark IS
     'Marks a binding of this very transaction; without the secret nobody can make one, in another it is void.';
 
 CREATE FUNCTION fieldlab.bound() RETURNS fieldlab.credential
-LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, fieldlab AS $$
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     binding text := current_setting('fieldlab.binding', true);
     found fieldlab.credential;
@@ -58,13 +60,13 @@ COMMENT ON FUNCTION fieldlab.bound IS
     'The credential this transaction is bound to, or NULL: unbound, forged, left over, revoked or expired.';
 
 CREATE FUNCTION fieldlab.bound_participant() RETURNS integer
-LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, fieldlab AS $$
+LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT (fieldlab.bound()).participant_id
 $$;
 COMMENT ON FUNCTION fieldlab.bound_participant IS 'The participant this transaction is bound to, or NULL.';
 
 CREATE FUNCTION fieldlab.bound_with(permission text) RETURNS integer
-LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, fieldlab AS $$
+LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT b.participant_id FROM fieldlab.bound() AS b WHERE permission = ANY (b.permissions)
 $$;
 COMMENT ON FUNCTION fieldlab.bound_with IS 'The bound participant if its credential carries the permission, or NULL.';

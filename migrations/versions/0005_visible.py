@@ -129,7 +129,7 @@ COMMENT ON VIEW visible.tenure IS 'The reader''s tenures; all of them for whoeve
 COMMENT ON FUNCTION fieldlab.seen_participants IS 'Stands behind visible.participant, so that no plan shows the rest.';
 COMMENT ON FUNCTION fieldlab.seen_assets IS 'Stands behind visible.asset, so that no plan shows the rest.';
 COMMENT ON FUNCTION fieldlab.seen_streams IS
-    'Stands behind visible.stream and visible.streams, so that no plan shows the rest; all streams where wanted is NULL.';
+    'Stands behind visible.stream and visible.streams, so that no plan shows the rest; wanted NULL means all.';
 COMMENT ON FUNCTION fieldlab.seen_tenures IS 'Stands behind visible.tenure, so that no plan shows the rest.';
 
 CREATE FUNCTION visible.segments(of_streams integer[], since timestamptz, before timestamptz)
@@ -241,7 +241,7 @@ BEGIN
       AND m.bucket >= since AND m.bucket < before;
 END $$;
 COMMENT ON FUNCTION visible.minutes IS
-    'The readable rollups by minute of streams, of minutes that begin in [since, before); tenures begin on whole minutes.';
+    'The readable rollups of streams by minute, of minutes that begin in [since, before).';
 
 CREATE FUNCTION visible.latest(of_streams integer[])
 RETURNS TABLE (stream integer, tenure bigint, owner text, trial text, basis text, "time" timestamptz,

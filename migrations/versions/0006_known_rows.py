@@ -12,7 +12,7 @@ CREATE FUNCTION fieldlab.known_rows(streams integer[], times timestamptz[], numb
                                     statuses smallint[])
 RETURNS TABLE ("row" integer, same boolean)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, fieldlab SET enable_hashjoin = off SET enable_mergejoin = off
+SET search_path = pg_catalog, pg_temp SET enable_hashjoin = off SET enable_mergejoin = off
 SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
     earliest timestamptz;
