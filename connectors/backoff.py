@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 _GROWTH: Final = 2.0
+_SETTLED: Final = 10.0
+"""Seconds after which a connection counts as a success."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -28,3 +30,10 @@ class Backoff:
     def reset(self) -> None:
         """Begin with the shortest wait again, after a success."""
         self._next = 0.0
+
+    def stood(self, seconds: float) -> bool:
+        """Tell how long a connection stood; after one that settled the waits begin with the shortest, which is True."""
+        settled = seconds > _SETTLED
+        if settled:
+            self.reset()
+        return settled

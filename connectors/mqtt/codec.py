@@ -36,11 +36,20 @@ class Account:
     receive_maximum: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Welcome:
+    """The broker's answer to CONNECT; seconds are what it grants, which may be less than what was asked for."""
+
+    session_present: bool
+    keep_alive: int
+    session_expiry: int
+
+
 class Codec:
     """One conversation. What it wants sent goes to `send`; what the broker answered goes to the three attributes.
 
-    `accepted(session_present)` and `refused(reason)` follow the introduction, `granted(reasons)` a subscription, with
-    one reason for each filter that the broker refused; `dismissed(reason)` is the broker's farewell.
+    `accepted(welcome)` or `refused(reason)` follows the introduction, `granted(refusals)` a subscription, with the
+    filters that the broker refused and its reasons; `dismissed(reason)` is the broker's farewell.
     """
 
     def __init__(
@@ -48,9 +57,9 @@ class Codec:
         account: Account,
         *,
         send: Callable[[bytes], None],
-        accepted: Callable[[bool], None],
+        accepted: Callable[[Welcome], None],
         refused: Callable[[str], None],
-        granted: Callable[[list[str]], None],
+        granted: Callable[[dict[str, str]], None],
         dismissed: Callable[[str], None],
     ) -> None:
         self._account = account
@@ -102,18 +111,21 @@ class Codec:
             raise ValueError(error_string(fault))
 
     def _on_connect(
-        self, _client: Client, _data: object, flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
+        self, client: Client, _data: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
         if reason.is_failure:
             self._refused(str(reason))
-        else:
-            self._accepted(flags.session_present)
+            return
+        expiry = getattr(properties, "SessionExpiryInterval", self._account.session_expiry)
+        self._accepted(
+            Welcome(session_present=flags.session_present, keep_alive=client.keepalive, session_expiry=expiry)
+        )
 
     def _on_subscribe(
         self, _client: Client, _data: object, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
         answers = zip(self._filters, reasons, strict=False)
-        self._granted([f"{text}: {reason}" for text, reason in answers if reason.is_failure])
+        self._granted({text: str(reason) for text, reason in answers if reason.is_failure})
 
     def _on_disconnect(
         self, _client: Client, _data: object, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None

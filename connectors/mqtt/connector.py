@@ -6,29 +6,27 @@ import ssl
 import time
 from collections.abc import Iterable, Mapping
 from functools import partial
-from itertools import groupby
-from operator import attrgetter
 from typing import Final
 
 from connectors.backoff import Backoff
 from connectors.mqtt.codec import Account
 from connectors.mqtt.config import PORTS, MqttOptions, Protocol, client_id
 from connectors.mqtt.decode import Batch, Message, decoder
-from connectors.mqtt.inbox import Inbox, Waiting
+from connectors.mqtt.inbox import Inbox
 from connectors.mqtt.wire import Wire
 from connectors.options import address_of, checked
 from connectors.secret import secret_of
+from connectors.together import together
 from fieldlab.assets.source import Source
 from fieldlab.errors import InvalidSettings, Unavailable
 from fieldlab.ports import Deliver, Delivery
-from fieldlab.readings.gap import Cause, Gap
 from fieldlab.readings.instant import Instant
 
 MOST_AT_ONCE: Final = 1_000
 """Messages in one delivery."""
 
-_SETTLED: Final = 10.0
-"""Seconds after which a connection counts as standing, and the waits between tries begin anew."""
+_ASK_AGAIN: Final = 30.0
+"""Seconds after which a subscription that the broker refused is asked for again."""
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +59,7 @@ class MqttConnector:
         self._decoder = decoder(options.payload)
         self._heard_until = heard_until
         self._connected = False
+        self._ungranted = dict.fromkeys(options.topics, "")
 
     @property
     def connected(self) -> bool:
@@ -72,74 +71,71 @@ class MqttConnector:
 
     async def run(self, deliver: Deliver) -> None:
         """Hand over what arrives until cancelled; connections that fail are tried again for ever."""
-        inbox = Inbox(most=self._options.receive_maximum)
-        inbox.heard = self._heard_until
-        keeping = asyncio.create_task(self._keep_connected(inbox, self._tls()))
-        handing = asyncio.create_task(self._hand_over(inbox, deliver))
-        try:
-            done, _ = await asyncio.wait((keeping, handing), return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            keeping.cancel()
-            handing.cancel()
-            await asyncio.gather(keeping, handing, return_exceptions=True)
+        inbox = Inbox(most=self._options.receive_maximum, heard=self._heard_until)
+        await together(self._keep_connected(inbox, self._tls()), self._hand_over(inbox, deliver))
 
     async def _hand_over(self, inbox: Inbox, deliver: Deliver) -> None:
         while True:
             messages, gaps = await inbox.take(MOST_AT_ONCE)
             batch = Batch()
-            for _, arrival, received_at in messages:
-                self._decoder.into(batch, Message(arrival.topic, arrival.payload, received_at, arrival.retained))
+            for one in messages:
+                head, _, topic, payload, missing = one.arrival
+                self._decoder.into(batch, Message(topic, payload, one.received_at, head & 1 != 0, missing))
             rejects = tuple(batch.rejects)
-            safe = partial(_acknowledge, inbox, messages)
+            safe = partial(inbox.release, messages)
             await deliver(Delivery(samples=batch.samples, rejects=rejects, gaps=tuple(gaps), safe=safe))
 
     async def _keep_connected(self, inbox: Inbox, tls: ssl.SSLContext | None) -> None:
         backoff = Backoff()
         told = ""
-        missing_since: Instant | None = None
         while True:
             try:
-                wire = await Wire.opened(self._account(), inbox.put_now, host=self._host, port=self._port, tls=tls)
-            except (OSError, Unavailable) as error:
-                reason = _explained(str(error), self._options.protocol)
-            else:
-                _log.info("Source %s: connected to %s as %s.", self._slug, self._server, self._client_id)
+                wire = await Wire.opened(self._account(), inbox.put, host=self._host, port=self._port, tls=tls)
                 opened = time.monotonic()
                 try:
-                    missing_since = await self._subscribe(wire, inbox, missing_since)
-                    self._connected = missing_since is None
-                    reason = _explained(await wire.lost, self._options.protocol)
+                    await self._attend(wire, inbox)
                 finally:
                     self._connected = False
+                    told = "" if backoff.stood(time.monotonic() - opened) else told
                     await wire.close()
-                if time.monotonic() - opened > _SETTLED:
-                    backoff.reset()
-                    told = ""
+            except (OSError, Unavailable) as error:
+                reason = _explained(str(error), self._options.protocol)
             if reason != told:
                 _log.warning("Source %s: %s: %s; trying again.", self._slug, self._server, reason)
                 told = reason
             await asyncio.sleep(backoff.pause())
 
-    async def _subscribe(self, wire: Wire, inbox: Inbox, missing_since: Instant | None) -> Instant | None:
-        """Ask for the topics; note a gap up to the broker's answer when it had forgotten the session.
+    async def _attend(self, wire: Wire, inbox: Inbox) -> None:
+        """Subscribe, and stay until the connection is lost, which is an Unavailable with the reason."""
+        welcome = wire.welcome
+        _log.info("Source %s: connected to %s as %s.", self._slug, self._server, self._client_id)
+        if welcome.session_expiry < self._options.session_expiry:
+            _log.warning(
+                "Source %s: %s keeps the messages of an absent gateway for %s s, less than asked for.",
+                self._slug,
+                self._server,
+                welcome.session_expiry,
+            )
+        if not welcome.session_present:
+            inbox.forget_session()
+            self._ungranted = dict.fromkeys(self._options.topics, "")
+        while True:
+            if self._ungranted:
+                await self._subscribe(wire)
+            self._connected = len(self._ungranted) < len(self._options.topics)
+            inbox.resumed(Instant.now())
+            await asyncio.wait((wire.lost,), timeout=_ASK_AGAIN if self._ungranted else None)
+            if wire.lost.done():
+                raise Unavailable(wire.lost.result())
 
-        Returns since when messages are missing if the connection was lost before the answer.
-        """
-        if missing_since is None and not wire.session_present:
-            missing_since = inbox.heard
-        wire.subscribe(list(self._options.topics))
-        await asyncio.wait((wire.granted, wire.lost), return_when=asyncio.FIRST_COMPLETED)
-        if wire.lost.done():
-            return missing_since
-        for refusal in wire.granted.result():
-            _log.error("Source %s: %s does not let it subscribe to %s.", self._slug, self._server, refusal)
-        now = Instant.now()
-        if missing_since is not None:
-            inbox.note(Gap(start=missing_since, until=now, cause=Cause.SESSION_LOST))
-        inbox.heard = inbox.heard or now
-        return None
+    async def _subscribe(self, wire: Wire) -> None:
+        """Ask for the topics that the session does not have yet."""
+        refusals = await wire.subscribe(list(self._ungranted))
+        for topic, reason in refusals.items():
+            if reason != self._ungranted[topic]:
+                again = f"it is asked again every {_ASK_AGAIN:.0f} s"
+                _log.error("Source %s: %s refuses %s: %s; %s.", self._slug, self._server, topic, reason, again)
+        self._ungranted = refusals
 
     def _account(self) -> Account:
         options = self._options
@@ -171,13 +167,6 @@ class MqttConnector:
                     f"cannot be used: {error}."
                 ) from None
         return context
-
-
-def _acknowledge(inbox: Inbox, messages: list[Waiting]) -> None:
-    """Answer each message over the connection that it came from, in order, and make room."""
-    for wire, arrivals in groupby(messages, key=attrgetter("wire")):
-        wire.answer([one.arrival for one in arrivals])
-    inbox.release(messages)
 
 
 def _explained(reason: str, protocol: Protocol) -> str:

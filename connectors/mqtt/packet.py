@@ -8,19 +8,42 @@ from typing import Final, NamedTuple
 PUBLISH: Final = 0x3
 PUBREL: Final = 0x6
 
+LARGEST: Final = 2 * 1024 * 1024
+"""Bytes of the largest packet that is kept whole."""
+
+_KEPT: Final = 256 * 1024
+"""Bytes that are kept of a larger PUBLISH."""
 _TOPICS_REMEMBERED: Final = 10_000
-_VARIABLE: Final = 0x80
+_MORE: Final = 0x80
 _LONGEST_LENGTH: Final = 4
 
 
 class Arrival(NamedTuple):
-    """A PUBLISH as it came in; `packet` is 0 where the broker wants no answer (QoS 0)."""
+    """A PUBLISH as it came in: its first byte, packet identifier (0 with QoS 0), topic and payload.
 
+    `missing` bytes at the end of a very large payload were not kept.
+    """
+
+    head: int
     packet: int
-    qos: int
     topic: str
     payload: bytes
-    retained: bool
+    missing: int
+
+    @property
+    def qos(self) -> int:
+        """Give the quality of service; with 0 the broker wants no answer."""
+        return self.head >> 1 & 3
+
+    @property
+    def again(self) -> bool:
+        """Tell whether the broker marks it as sent before."""
+        return self.head & 8 != 0
+
+    @property
+    def retained(self) -> bool:
+        """Tell whether the broker had kept it from before the subscription."""
+        return self.head & 1 != 0
 
 
 class Cutter:
@@ -30,51 +53,72 @@ class Cutter:
         """`properties` tells whether packets have them: MQTT 5 does, 3.1.1 does not."""
         self._properties = properties
         self._rest = bytearray()
-        self._missing = 0
+        self._needed = 0
+        self._skip = 0
+        self._cropped: Arrival | None = None
         self._topics: dict[bytes, str] = {}
 
     def cut(self, read: bytes) -> tuple[list[Arrival], list[bytes]]:
         """Give the messages and the other packets that are complete now; raises ValueError for malformed bytes."""
-        if self._rest:
-            self._rest += read
-            self._missing -= len(read)
-            if self._missing > 0:
-                return [], []
-            read = bytes(self._rest)
-            self._rest.clear()
         arrivals: list[Arrival] = []
         others: list[bytes] = []
+        if self._rest:
+            self._rest += read
+            if len(self._rest) < self._needed:
+                return arrivals, others
+            read = bytes(self._rest)
+            self._rest.clear()
         start, end = 0, len(read)
         while start < end:
+            if self._skip:
+                start = self._skipped(start, end, arrivals)
+                continue
             body, stop = _span(read, start)
-            if stop > end:
+            whole = stop - start <= LARGEST
+            needed = stop if whole else start + _KEPT
+            if needed > end:
                 self._rest += read[start:]
-                self._missing = stop - end
+                self._needed = needed - start
                 break
             if read[start] >> 4 == PUBLISH:
-                arrivals.append(self._arrival(read, read[start], body, stop))
-            else:
+                arrival = self._arrival(read, read[start], body, needed, stop - needed)
+                if whole:
+                    arrivals.append(arrival)
+                else:
+                    self._cropped, self._skip = arrival, stop - needed
+            elif whole:
                 others.append(read[start:stop])
-            start = stop
+            else:
+                raise ValueError(f"a packet of {stop - start} bytes that is no message")
+            start = needed
         return arrivals, others
 
-    def _arrival(self, read: bytes, head: int, body: int, stop: int) -> Arrival:
-        """Read a PUBLISH (MQTT 5.0, 3.3; 3.1.1, 3.3)."""
-        at = body + 2 + int.from_bytes(read[body : body + 2], "big")
+    def _skipped(self, start: int, end: int, arrivals: list[Arrival]) -> int:
+        """Pass over the rest of a message that is too large; it counts as arrived when all of it was passed."""
+        passed = min(self._skip, end - start)
+        self._skip -= passed
+        if not self._skip and self._cropped is not None:
+            arrivals.append(self._cropped)
+            self._cropped = None
+        return start + passed
+
+    def _arrival(self, read: bytes, head: int, body: int, stop: int, missing: int) -> Arrival:
+        """Read a PUBLISH (MQTT 5.0, 3.3; 3.1.1, 3.3) of which the bytes up to `stop` are there."""
+        at = body + 2 + (read[body] << 8 | read[body + 1])
         name = read[body + 2 : at]
         topic = self._topics.get(name) or self._topic(name)
-        qos, packet = head >> 1 & 3, 0
-        if qos:
-            packet = int.from_bytes(read[at : at + 2], "big")
+        packet = 0
+        if head & 6:
+            packet = read[at] << 8 | read[at + 1]
             at += 2
         if self._properties:
             length, size = read[at], 1
-            if length & _VARIABLE:
+            if length & _MORE:
                 length, size = _length(read, at)
             at += size + length
         if at > stop:
             raise ValueError("PUBLISH is shorter than it says")
-        return Arrival(packet, qos, topic, read[at:stop], bool(head & 1))
+        return Arrival(head, packet, topic, read[at:stop], missing)
 
     def _topic(self, name: bytes) -> str:
         if not name:
@@ -100,6 +144,6 @@ def _length(read: bytes, at: int) -> tuple[int, int]:
             return 0, size + 1
         byte = read[at + size]
         length |= (byte & 0x7F) << 7 * size
-        if not byte & _VARIABLE:
+        if not byte & _MORE:
             return length, size + 1
     raise ValueError("a length has more than four bytes")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final, Self, TypeVar
 
-from connectors.mqtt.codec import Account, Codec
+from connectors.mqtt.codec import Account, Codec, Welcome
 from connectors.mqtt.config import Protocol
 from connectors.mqtt.packet import PUBREL, Arrival, Cutter
 from fieldlab.errors import Unavailable
@@ -31,22 +31,22 @@ T = TypeVar("T")
 class Wire(asyncio.Protocol):
     """A connection that stands once `opened` returned it, until `lost` is done with the reason.
 
-    `take` gets the messages of each read, in order. `granted` is done with a reason for each topic filter refused.
+    `take` gets the messages of each read, in order.
     """
 
     def __init__(self, account: Account, take: Callable[["Wire", list[Arrival]], None]) -> None:
         loop = asyncio.get_running_loop()
         self.lost: asyncio.Future[str] = loop.create_future()
-        self.granted: asyncio.Future[list[str]] = loop.create_future()
-        self._accepted: asyncio.Future[bool] = loop.create_future()
+        self._accepted: asyncio.Future[Welcome] = loop.create_future()
+        self._granted: asyncio.Future[dict[str, str]] = loop.create_future()
         self._take = take
         self._cutter = Cutter(properties=account.protocol is Protocol.V5)
         self._codec = Codec(
             account,
             send=self._send,
-            accepted=lambda present: _settle(self._accepted, present),
+            accepted=self._welcome,
             refused=lambda reason: self._end(f"the broker refuses the gateway: {reason}"),
-            granted=lambda reasons: _settle(self.granted, reasons),
+            granted=lambda refusals: _settle(self._granted, refusals),
             dismissed=lambda reason: self._end(f"the broker ended the connection: {reason}"),
         )
         self._keep_alive = account.keep_alive
@@ -88,13 +88,21 @@ class Wire(asyncio.Protocol):
             raise Unavailable(self.lost.result())
 
     @property
-    def session_present(self) -> bool:
-        """Tell whether the broker had kept the session of an earlier connection."""
+    def welcome(self) -> Welcome:
+        """Give what the broker said when it accepted the gateway."""
         return self._accepted.result()
 
-    def subscribe(self, filters: list[str]) -> None:
-        """Ask for topics, with QoS 1."""
+    async def subscribe(self, filters: list[str]) -> dict[str, str]:
+        """Ask for topics, with QoS 1; returns those that the broker refuses, with its reasons.
+
+        The answer may come only after messages in flight are acknowledged. Raises Unavailable when the connection goes.
+        """
+        self._granted = asyncio.get_running_loop().create_future()
         self._codec.subscribe(filters)
+        await asyncio.wait((self._granted, self.lost), return_when=asyncio.FIRST_COMPLETED)
+        if self.lost.done():
+            raise Unavailable(self.lost.result())
+        return self._granted.result()
 
     def answer(self, arrivals: Iterable[Arrival]) -> None:
         """Acknowledge messages in the order given; nothing where the connection is gone."""
@@ -153,6 +161,10 @@ class Wire(asyncio.Protocol):
         """Tell that the socket is gone."""
         self._end("the broker closed the connection" if exc is None else f"the connection broke: {exc}")
 
+    def _welcome(self, welcome: Welcome) -> None:
+        self._keep_alive = welcome.keep_alive or self._keep_alive
+        _settle(self._accepted, welcome)
+
     def _stay_alive(self) -> None:
         """Ping twice in each keep-alive interval (MQTT 5.0, 3.1.2.10); give up on a broker that stays silent."""
         quiet = time.monotonic() - self._heard
@@ -172,7 +184,7 @@ class Wire(asyncio.Protocol):
             self._ping.cancel()
         _settle(self.lost, reason)
         self._accepted.cancel()
-        self.granted.cancel()
+        self._granted.cancel()
         if self._transport is not None:
             self._transport.abort()
 

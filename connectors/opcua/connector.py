@@ -20,7 +20,6 @@ from fieldlab.ports import Deliver, Delivery
 from fieldlab.readings.gap import Cause
 from fieldlab.readings.instant import Instant
 
-_SETTLED: Final = 10.0
 _WAITING: Final = 2
 """Deliveries between the wire and the gateway."""
 
@@ -73,7 +72,6 @@ class OpcuaConnector:
         told = ""
         cause = Cause.SUBSCRIPTION_LOST
         while True:
-            opened = time.monotonic()
             try:
                 session = await Session.opened(
                     url=self._url, options=self._options, password=self._secret.read(), name=self._name
@@ -83,15 +81,12 @@ class OpcuaConnector:
                 try:
                     await Attendance(session, self._record, waiting, slug=self._slug, cause=cause).attend()
                 finally:
+                    told = "" if backoff.stood(time.monotonic() - opened) else told
                     await session.close()
-                reason = "the session ended"
             except SubscriptionLost as loss:
                 reason, cause = str(loss), Cause.SUBSCRIPTION_LOST
             except Unavailable as loss:
                 reason, cause = str(loss), Cause.SOURCE_UNREACHABLE
-            if time.monotonic() - opened > _SETTLED:
-                backoff.reset()
-                told = ""
             if reason != told:
                 _log.warning("Source %s: %s: %s; trying again.", self._slug, self._url, reason)
                 told = reason

@@ -12,12 +12,16 @@ RAW_KEPT: Final = 65_536
 
 
 class Message(NamedTuple):
-    """One message as it came in; `retained` tells that the broker had kept it from before the subscription."""
+    """One message as it came in; `retained` tells that the broker had kept it from before the subscription.
+
+    `missing` bytes at the end of a very large payload were not kept.
+    """
 
     topic: str
     payload: bytes
     received_at: Instant
     retained: bool
+    missing: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +41,7 @@ class Batch:
 
     def refuse(self, message: Message, reason: Reason, detail: str, *, address: str | None = None) -> None:
         """Put a message, or one value of it at `address`, among the rejects."""
-        cut = len(message.payload) - RAW_KEPT
+        cut = len(message.payload) + message.missing - RAW_KEPT
         self.rejects.append(
             Reject(
                 reason=reason,

@@ -57,8 +57,8 @@ class JsonDecoder:
             batch.refuse(message, Reason.INVALID_TIME if invalid else Reason.MALFORMED, str(refusal))
 
     def _add(self, batch: Batch, message: Message, mark: int) -> None:
-        topic, payload, received_at, retained = message
-        document = _parsed(payload)
+        topic, payload, received_at, retained, missing = message
+        document = _parsed(payload, missing)
         moment: Instant | None = None
         if isinstance(document, dict):
             keys = len(document)
@@ -147,10 +147,10 @@ class JsonDecoder:
         return address
 
 
-def _parsed(payload: bytes) -> object:
+def _parsed(payload: bytes, missing: int) -> object:
     """Parse strictly: no NaN, no trailing text, UTF-8 alone; raises _Malformed that tells the place."""
-    if len(payload) > LARGEST:
-        raise _Malformed(f"The payload has {len(payload)} bytes; send at most {LARGEST} in a message.")
+    if len(payload) + missing > LARGEST:
+        raise _Malformed(f"The payload has {len(payload) + missing} bytes; send at most {LARGEST} in a message.")
     try:
         document: object = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
