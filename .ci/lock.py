@@ -22,7 +22,10 @@ ENTRY = re.compile(r"^(?P<name>[a-z0-9-]+)==.*?(?=^\S|\Z)", re.MULTILINE | re.DO
 
 
 def compiled(*options: str, pins: str) -> dict[str, str]:
-    """Resolve for all platforms and every supported Python; give each package's lines by its name."""
+    """Resolve for all platforms and every supported Python; give each package's lines by its name.
+
+    A package has several entries where its newest version does not support every Python; markers tell them apart.
+    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     output = ROOT / ".venv" / "lock.txt"
     output.write_text(pins)
@@ -40,7 +43,10 @@ def compiled(*options: str, pins: str) -> dict[str, str]:
         check=True,
         cwd=ROOT,
     )
-    return {entry["name"]: entry.group(0) for entry in ENTRY.finditer(output.read_text())}
+    entries: dict[str, str] = {}
+    for entry in ENTRY.finditer(output.read_text()):
+        entries[entry["name"]] = entries.get(entry["name"], "") + entry.group(0)
+    return entries
 
 
 def main() -> None:
