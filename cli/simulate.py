@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from cli.duration import duration
+from cli.moment import moment_past
 from simulators.mqtt.broker import Broker
 
 _PASSWORD: Final = "FIELDLAB_SIMULATOR_PASSWORD"  # noqa: S105 - the name of a variable
@@ -29,10 +29,13 @@ def simulate(
         str | None, typer.Option(metavar="URL", help="Serve OPC UA at opc.tcp://host:port, nodes s=ASSET/SIGNAL.")
     ] = None,
     rate: Annotated[float, typer.Option(min=0.001, max=1000, help="Ticks a second.")] = 1.0,
-    since: Annotated[
-        timedelta | None,
+    start: Annotated[
+        datetime | None,
         typer.Option(
-            parser=duration, metavar="DURATION", help="First play this much of the past (10m, 2h) at full speed."
+            "--from",
+            parser=moment_past,
+            metavar="TIME",
+            help="First play the past from here at full speed: an RFC 3339 time, or 10m, 2h, 7d back.",
         ),
     ] = None,
     seconds: Annotated[float | None, typer.Option(min=0, help="Stop after this long; otherwise on Ctrl-C.")] = None,
@@ -54,7 +57,6 @@ def simulate(
         raise typer.BadParameter("say how it is heard: --mqtt mqtt://127.0.0.1:1883, --opcua opc.tcp://127.0.0.1:4840.")
     played = MACHINES[machine](asset=asset or f"{machine}-1", seed=seed)
     now = datetime.now(UTC)
-    start = now - since if since else None
     until = now + timedelta(seconds=seconds) if seconds is not None else None
 
     broker = _broker(mqtt) if mqtt is not None else None

@@ -18,7 +18,7 @@ from cli.demo.parts import Database, Ports
 from cli.demo.report import Counts, Report, fetch
 from cli.demo.scene import MILL, ROBOT, WHO, Scene, prepare
 from fieldlab.errors import Unavailable
-from fieldlab.readings.instant import MINUTE, SECOND, Instant
+from fieldlab.readings.instant import MINUTE, Instant
 
 _FIELDLAB: Final = (sys.executable, "-m", "cli")
 _PATIENCE: Final = 60.0
@@ -63,9 +63,8 @@ class _Stage:
 
     async def open(self, stop: asyncio.Event) -> None:
         ports = self._ports
-        past = f"{(Instant.now() - self._scene.since) / SECOND:.0f}s"
         self._keep(parts.broker(self._directory, ports.mqtt))
-        self._machine("robot", ROBOT, "--opcua", f"opc.tcp://127.0.0.1:{ports.opcua}", past)
+        self._machine("robot", ROBOT, "--opcua", f"opc.tcp://127.0.0.1:{ports.opcua}")
         self._start(
             "gateway",
             ("gateway", "--port", str(ports.gateway), "--directory", str(self._directory / "gateway")),
@@ -77,7 +76,7 @@ class _Stage:
             {"FIELDLAB_API_DATABASE_URL": self._database.url("fieldlab_api")},
         )
         await self._until("the gateway has connected to its sources", self._connected, stop)
-        self._machine("mill", MILL, "--mqtt", f"mqtt://127.0.0.1:{ports.mqtt}", past)
+        self._machine("mill", MILL, "--mqtt", f"mqtt://127.0.0.1:{ports.mqtt}")
         await self._until("the query service answers", self._answers, stop)
 
     async def perform(self, console: Console, stop: asyncio.Event, began: float, until: float | None) -> None:
@@ -107,8 +106,8 @@ class _Stage:
             counts = await self._counts()
         return counts
 
-    def _machine(self, machine: str, asset: str, face: str, url: str, past: str) -> None:
-        arguments = ("simulate", machine, "--asset", asset, face, url, "--since", past)
+    def _machine(self, machine: str, asset: str, face: str, url: str) -> None:
+        arguments = ("simulate", machine, "--asset", asset, face, url, "--from", str(self._scene.since))
         self._machines.append(self._start(machine, arguments, {}))
 
     def _start(self, name: str, arguments: tuple[str, ...], environment: dict[str, str]) -> Child:
@@ -172,7 +171,10 @@ def _introduce(console: Console, ports: Ports, scene: Scene) -> None:
         console.print(f"  {label:<15} {scene.tokens[name]}  {line}", soft_wrap=True)
     if scene.handed_over_at is not None:
         minutes = (Instant.now() - scene.handed_over_at) / MINUTE
-        console.print(f"\n{MILL} went from sme-a to sme-b at {scene.handed_over_at}, {minutes:.0f} minutes ago. Try:\n")
+        console.print(
+            f"\n{MILL} went from sme-a to sme-b at {scene.handed_over_at}, {minutes:.0f} minutes ago. Try:\n",
+            soft_wrap=True,
+        )
     else:
         console.print(f"\n{MILL} went from sme-a to sme-b in an earlier demo. Try:\n")
     chart = f"{api}/v1/measurements?stream={MILL}.spindle_current&last=15m"

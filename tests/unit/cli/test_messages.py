@@ -26,7 +26,7 @@ def test_every_command_explains_itself() -> None:
         (["simulate", "lathe", "--mqtt", "mqtt://h"], "no machine 'lathe'; choose"),
         (["simulate", "mill"], "say how it is heard"),
         (["simulate", "mill", "--mqtt", "http://h"], "is not mqtt://"),
-        (["simulate", "mill", "--mqtt", "mqtt://h", "--since", "ten"], "write it like 90s, 10m, 2h or 7d"),
+        (["simulate", "mill", "--mqtt", "mqtt://h", "--from", "ten"], "Or say how long ago: 90s, 10m, 2h or 7d"),
     ],
 )
 def test_a_wrong_option_is_named(arguments: list[str], said: str) -> None:

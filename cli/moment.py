@@ -1,0 +1,23 @@
+"""Reading when, on a command line: an RFC 3339 time, or how long ago (`90s`, `10m`, `2h`, `7d`)."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import typer
+
+from fieldlab.errors import InvalidTime
+from fieldlab.readings.instant import Instant
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def moment_past(text: str) -> datetime:
+    """Read a time, or a number with s, m, h or d back from now; raises the command line's error for anything else."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
+    if match is not None:
+        return datetime.now(UTC) - timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+    try:
+        return Instant.parse(text).datetime()
+    except InvalidTime as error:
+        raise typer.BadParameter(f"{error} Or say how long ago: 90s, 10m, 2h or 7d.") from None
