@@ -1,0 +1,68 @@
+"""Lists in the documents are complete: what the code can say, the documents explain."""
+
+from enum import Enum
+
+import pytest
+
+from api.errors import ALL
+from connectors.mqtt.config import MqttOptions, TimeUnit
+from connectors.opcua.config import OpcuaOptions, Security
+from fieldlab.assets import lab
+from fieldlab.assets.asset import Kind, Nature
+from fieldlab.assets.participant import Permission, Role
+from fieldlab.assets.source import Wire
+from fieldlab.readings.gap import Cause
+from fieldlab.readings.origin import Origin
+from fieldlab.readings.reject import Reason
+from fieldlab.storage.selection import Aggregate, StatusFilter
+from tests.architecture.checkout import ROOT
+
+DOCS = ROOT / "docs"
+EXPLAINED: dict[str, tuple[type[Enum], ...]] = {
+    "wire-formats.md": (Reason, Cause, TimeUnit, Security),
+    "lab-file.md": (Role, Nature, Kind, Wire),
+    "glossary.md": (Permission,),
+    "querying.md": (Aggregate,),
+}
+
+
+@pytest.mark.parametrize(
+    ("document", "kind"),
+    [pytest.param(name, kind, id=f"{name} {kind.__name__}") for name, kinds in EXPLAINED.items() for kind in kinds],
+)
+def test_every_value_is_explained(document: str, kind: type[Enum]) -> None:
+    text = (DOCS / document).read_text()
+    assert [str(member.value) for member in kind if str(member.value) not in text] == []
+
+
+def test_every_origin_is_explained() -> None:
+    text = (DOCS / "wire-formats.md").read_text()
+    assert [origin.name.lower() for origin in Origin if f"| `{origin.name.lower()}` |" not in text] == []
+
+
+def test_the_filter_of_status_is_explained() -> None:
+    assert f"`{StatusFilter.GOOD.value}`" in (DOCS / "querying.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "part", [lab.Lab, lab.DeclaredParticipant, lab.DeclaredSource, lab.DeclaredAsset, lab.DeclaredStream], ids=str
+)
+def test_every_key_of_a_lab_is_explained(part: type[lab.Lab]) -> None:
+    text = (DOCS / "lab-file.md").read_text()
+    assert [key for key in part.model_fields if f"| `{key}` |" not in text and f"## {key}" not in text] == []
+
+
+@pytest.mark.parametrize(("wire", "options"), [("mqtt", MqttOptions), ("opcua", OpcuaOptions)])
+def test_a_sample_names_every_option_of_its_connector(
+    wire: str, options: type[MqttOptions] | type[OpcuaOptions]
+) -> None:
+    sample = (ROOT / "connectors" / wire / "sample.yaml").read_text()
+    missing = [key for key in options.model_fields if f" {key}:" not in sample]
+    assert set(missing) <= {"password_file"}
+
+
+def test_every_problem_is_explained() -> None:
+    text = (DOCS / "querying.md").read_text()
+    assert [
+        slug for slug, problem in ALL.items() if f"`{slug}`" not in text or f"| {problem.status} |" not in text
+    ] == []
