@@ -25,7 +25,7 @@ LONGEST_ADDRESS: Final = 2_000
 
 _REMEMBERED: Final = 100_000
 _SPACED_COLON: Final = re.compile(rb"\s:")
-_NO_NUMBER: Final = re.compile(r"-?(NaN|Infinity|inf|nan)", flags=re.IGNORECASE)
+_NO_NUMBER: Final = re.compile(r"NaN|Inf(?:inity)?", flags=re.IGNORECASE)
 
 
 class _Malformed(InvalidInput):
@@ -154,12 +154,12 @@ def _parsed(payload: bytes, missing: int) -> object:
     try:
         document: object = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
+        place = f"at line {error.lineno}, character {error.colno}"
         no_number = _NO_NUMBER.match(error.doc, error.pos)
         if no_number is not None:
-            raise _Malformed(
-                f"Not JSON: {no_number[0]} at character {error.pos}; JSON knows no such number, send null instead."
-            ) from None
-        raise _Malformed(f"Not JSON: {error.msg} at line {error.lineno}, character {error.colno}.") from None
+            detail = f"Not JSON: {no_number[0]} {place}; JSON knows no such number, send null instead."
+            raise _Malformed(detail) from None
+        raise _Malformed(f"Not JSON: {error.msg} {place}.") from None
     return document
 
 
