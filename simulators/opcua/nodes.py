@@ -6,6 +6,7 @@ from datetime import UTC, timedelta
 
 from asyncua import ua
 from asyncua.ua.object_ids import ObjectIds
+from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uatypes import DateTime
 
 from simulators.columns import Value
@@ -14,6 +15,16 @@ from simulators.opcua.units import engineering_units
 from simulators.signals import Kind, Signal
 
 GOOD = ua.StatusCode()
+SPOILT = tuple(
+    ua.StatusCode(ua.UInt32(code))
+    for code in (
+        StatusCodes.BadSensorFailure,
+        StatusCodes.BadNoCommunication,
+        StatusCodes.UncertainLastUsableValue,
+        StatusCodes.BadOutOfService,
+    )
+)
+"""What a value's status becomes where a wire brings garbage."""
 _EPOCH = DateTime(1970, 1, 1, tzinfo=UTC)
 _READABLE = ua.AccessLevel.CurrentRead.mask | ua.AccessLevel.HistoryRead.mask
 
@@ -26,10 +37,10 @@ class SignalNode:
     signal: Signal
     variant: ua.VariantType
 
-    def value(self, value: Value, source: DateTime, server: DateTime) -> ua.DataValue:
-        """Give a good value, measured at `source` and known to the server at `server`."""
+    def value(self, value: Value, source: DateTime, server: DateTime, status: ua.StatusCode = GOOD) -> ua.DataValue:
+        """Give a value, measured at `source` and known to the server at `server`; good if nothing else is said."""
         return ua.DataValue(
-            ua.Variant(value, self.variant), StatusCode=GOOD, SourceTimestamp=source, ServerTimestamp=server
+            ua.Variant(value, self.variant), StatusCode=status, SourceTimestamp=source, ServerTimestamp=server
         )
 
 

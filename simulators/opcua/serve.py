@@ -1,17 +1,18 @@
 """Serves machines over OPC UA: the past no faster than subscribers can take it, then each tick when it is due."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from asyncua import ua
 from asyncua.server.server import Server
 
 from simulators.errors import EndpointError
 from simulators.machine import Machine
+from simulators.opcua.security import Security
 from simulators.opcua.stage import Stage
 from simulators.playback import Progress, together, wall_clock_us
 from simulators.schedule import Schedule, moment
+from simulators.wire import BadWire
 
 NAMESPACE = "urn:fieldlab:simulator"
 
@@ -29,26 +30,30 @@ async def serve(
     listening: asyncio.Event | None = None,
     caught_up: asyncio.Event | None = None,
     progress: Callable[[Progress], None] | None = None,
+    wires: Mapping[str, Sequence[BadWire]] | None = None,
+    security: Security | None = None,
 ) -> Progress:
     """Serve an object a machine, with the variables `ns=…;s=<asset>/<signal>`, until `until` or `stop`.
 
     `listening` is set when clients can connect. A past (`since`) is held back until a client monitors the nodes, or for
     `patience` seconds; then it is played so that no subscriber's queue overflows, and `caught_up` is set when all of it
     is acknowledged. Source timestamps are the machine's own time. What was missed can be asked for with HistoryRead.
+    `wires` are the faults of each asset's wire; without `security` the server is open to everyone.
     """
     machines = together(machines)
     stop = stop or asyncio.Event()
     now = wall_clock_us()
     first = since or moment(now - round(1e6 / rate))
     schedule = Schedule.of(now_us=now, rate=rate, since=first, until=until, speed=speed)
-    server = Server()
+    protection = security or Security()
+    server = Server(user_manager=protection.manager())
     await server.init()
     server.set_endpoint(endpoint)
     server.set_server_name("Fieldlab simulator")
-    server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
-    server.set_identity_tokens([ua.AnonymousIdentityToken])
-    await server.set_application_uri(f"{NAMESPACE}:server")
-    stage = Stage(server, machines, await server.register_namespace(NAMESPACE), schedule)
+    application = f"{NAMESPACE}:server"
+    await server.set_application_uri(application)
+    await protection.protect(server, endpoint, application)
+    stage = Stage(server, machines, await server.register_namespace(NAMESPACE), schedule, wires or {})
     await stage.build()
     try:
         await server.start()

@@ -3,17 +3,20 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from asyncua import ua
 from asyncua.server.server import Server
 
+from simulators.columns import Value
 from simulators.machine import Machine
 from simulators.opcua.audience import all_is_out, has_room, listened_to
 from simulators.opcua.history import History, origins_of
-from simulators.opcua.nodes import items_of, nodes_of, stamp
+from simulators.opcua.nodes import GOOD, SPOILT, SignalNode, items_of, nodes_of, stamp
 from simulators.playback import Progress, Tick, play, progress_of, wall_clock_us
 from simulators.schedule import Schedule
+from simulators.wire import BadWire, Wire
 
 _LOG = logging.getLogger(__name__)
 _LOOK_EVERY_S = 0.01
@@ -25,11 +28,19 @@ _LAST_WORDS_S = 5.0
 class Stage:
     """The nodes of some machines on one server, and the play that writes to them."""
 
-    def __init__(self, server: Server, machines: Sequence[Machine], namespace: int, schedule: Schedule) -> None:
+    def __init__(
+        self,
+        server: Server,
+        machines: Sequence[Machine],
+        namespace: int,
+        schedule: Schedule,
+        wires: Mapping[str, Sequence[BadWire]],
+    ) -> None:
         self._server = server
         self._machines = machines
         self._namespace = namespace
         self._schedule = schedule
+        self._wires = [Wire(machine.seed, wires.get(machine.asset, ())) for machine in machines]
         self._nodes = [nodes_of(machine, namespace) for machine in machines]
         self._flat = [node for of_machine in self._nodes for node in of_machine]
         self._history = History(origins_of(machines, self._nodes), schedule.period_us, schedule.first_us)
@@ -43,7 +54,8 @@ class Stage:
             for result in await session.add_nodes(items_of(machine, nodes, row, self._namespace)):
                 result.StatusCode.check()
         self._server.iserver.history_manager.set_storage(self._history)
-        await self._write(Tick(time_us=self._schedule.first_us, behind_us=0, values=tuple(rows)))
+        for nodes, row in zip(self._nodes, rows, strict=True):
+            await self._write(nodes, row, self._schedule.first_us)
 
     async def audience(self, patience: float, stop: asyncio.Event) -> None:
         """Wait until a client monitors every node, or some and no more for a second; at most `patience` seconds."""
@@ -79,19 +91,37 @@ class Stage:
             if tick.behind_us > self._schedule.period_us:
                 await asyncio.sleep(0)
                 await self._until(has_room, _STUCK_S, stop)
-            await self._write(tick)
+            await self._play(tick)
             done = progress_of(done, tick, refused=0)
             if progress is not None:
                 progress(done)
         await self._until(all_is_out, _LAST_WORDS_S, asyncio.Event())
         return done
 
-    async def _write(self, tick: Tick) -> None:
-        source, server = stamp(tick.time_us), stamp(wall_clock_us())
-        row = (value for values in tick.values for value in values)
-        for node, value in zip(self._flat, row, strict=True):
-            await self._server.write_attribute_value(node.node, node.value(value, source, server))
+    async def _play(self, tick: Tick) -> None:
+        """Let each machine's wire bring what it brings of this tick."""
+        for machine, nodes, wire, values in zip(self._machines, self._nodes, self._wires, tick.values, strict=True):
+            for message in wire.carry(tick.time_us):
+                row = values
+                if message.tick_us != tick.time_us:
+                    row = next(machine.at(np.array([message.tick_us], dtype=np.int64)).rows())[1]
+                status = GOOD if message.spoilt is None else SPOILT[message.spoilt % len(SPOILT)]
+                await self._write(nodes, row, message.time_us, status)
+                if message.breaks_connection:
+                    self._break_connections()
         self._history.newest_us = tick.time_us
+
+    async def _write(
+        self, nodes: Sequence[SignalNode], values: Sequence[Value], time_us: int, status: ua.StatusCode = GOOD
+    ) -> None:
+        source, server = stamp(time_us), stamp(wall_clock_us())
+        for node, value in zip(nodes, values, strict=True):
+            await self._server.write_attribute_value(node.node, node.value(value, source, server, status))
+
+    def _break_connections(self) -> None:
+        """Break every client's connection, as a pulled cable would."""
+        for transport in list(self._server.iserver.asyncio_transports):
+            transport.abort()
 
     async def _until(self, holds: Callable[[Server], bool], patience: float, stop: asyncio.Event) -> None:
         """Wait for the subscribers; one that takes nothing for `patience` seconds is given up on."""

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,16 +13,21 @@ from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.common.node import Node
 from asyncua.common.subscription import DataChangeNotif
+from asyncua.crypto.cert_gen import setup_self_signed_certificate
+from asyncua.crypto.security_policies import SecurityPolicyAes256Sha256RsaPss
 from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.uaerrors import UaError, UaStatusCodeError
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from simulators.columns import Times
-from simulators.errors import EndpointError
+from simulators.errors import EndpointError, InvalidSettingError
 from simulators.machine import Machine
 from simulators.machines import Mill, Robot
-from simulators.opcua import NAMESPACE, serve
+from simulators.opcua import NAMESPACE, Security, serve
 from simulators.playback import Progress
 from simulators.schedule import microseconds
 from simulators.signals import Kind
+from simulators.wire import BadWire, WireFault
 from tests.integration.simulators.conftest import free_port
 
 MILL = Mill(asset="mill-1", seed=3)
@@ -51,6 +57,8 @@ async def served(
     until: datetime | None = None,
     rate: float = 1.0,
     patience: float = 30.0,
+    wires: Mapping[str, Sequence[BadWire]] | None = None,
+    security: Security | None = None,
 ) -> AsyncIterator[Served]:
     it = Served()
     it.task = asyncio.create_task(
@@ -64,6 +72,8 @@ async def served(
             until=until,
             rate=rate,
             patience=patience,
+            wires=wires,
+            security=security,
         )
     )
     async with asyncio.timeout(20):
@@ -79,9 +89,14 @@ class Notes:
 
     def __init__(self) -> None:
         self.heard: dict[str, list[tuple[int, object]]] = defaultdict(list)
+        self.bad: dict[str, list[tuple[int, object, str]]] = defaultdict(list)
 
     def datachange_notification(self, node: Node, value: object, data: DataChangeNotif) -> None:
-        self.heard[str(node.nodeid.Identifier)].append((source_of(data.monitored_item.Value), value))
+        name, told = str(node.nodeid.Identifier), data.monitored_item.Value
+        if told.StatusCode is not None and not told.StatusCode.is_good():
+            self.bad[name].append((source_of(told), value, told.StatusCode.name))
+        else:
+            self.heard[name].append((source_of(told), value))
 
 
 async def nodes_of(client: Client, machines: Sequence[Machine] = MACHINES) -> list[Node]:
@@ -111,7 +126,7 @@ def changes(machine: Machine, times: Times) -> dict[str, list[tuple[int, object]
     return expected
 
 
-@pytest.mark.parametrize(("queue", "interval"), [(100, 100), (100, 250), (50, 250)])
+@pytest.mark.parametrize(("queue", "interval"), [(100, 100), (50, 250)])
 async def test_ten_minutes_of_the_past_lose_nothing(queue: int, interval: int) -> None:
     since = datetime.now(UTC) - timedelta(seconds=600)
     notes = Notes()
@@ -254,3 +269,65 @@ async def test_an_endpoint_in_use_is_named() -> None:
         port = it.endpoint.rpartition(":")[2]
         with pytest.raises(EndpointError, match=f"{port}.*another endpoint"):
             await serve([ROBOT], endpoint=it.endpoint)
+
+
+async def test_an_encrypted_server_lets_in_whom_it_knows(tmp_path: Path) -> None:
+    security = Security(certificates=tmp_path / "server", users={"gateway": "a long secret"})
+    mine = tmp_path / "client.pem", tmp_path / "client.der"
+    await setup_self_signed_certificate(
+        *mine, "urn:test:client", "localhost", [ExtendedKeyUsageOID.CLIENT_AUTH], {"commonName": "client"}
+    )
+    async with served([MILL], security=security) as it:
+        client = Client(it.endpoint)
+        client.application_uri = "urn:test:client"
+        await client.set_security(
+            SecurityPolicyAes256Sha256RsaPss, str(mine[1]), str(mine[0]), mode=ua.MessageSecurityMode.SignAndEncrypt
+        )
+        client.set_user("gateway")
+        client.set_password("a long secret")
+        async with client:
+            index = await client.get_namespace_index(NAMESPACE)
+            value = await client.get_node(f"ns={index};s=mill-1/power").read_value()
+            assert 300.0 < value < 10_000.0
+        client.set_password("a wrong secret")
+        with pytest.raises(UaStatusCodeError):
+            await client.connect()
+        with pytest.raises((UaError, ConnectionError, TimeoutError)):
+            await Client(it.endpoint, timeout=2).connect()
+    assert (tmp_path / "server" / "server.pem").stat().st_mode & 0o777 == 0o600
+
+
+def test_users_without_encryption_are_refused() -> None:
+    with pytest.raises(InvalidSettingError, match="in the clear"):
+        Security(users={"gateway": "secret"})
+
+
+async def test_a_bad_wire_shows_in_status_time_and_absence() -> None:
+    since = datetime.now(UTC) - timedelta(seconds=60)
+    first = ticks(since, 1).tolist()[0]
+    second = 1_000_000
+
+    def fault(kind: WireFault, begin: int, end: int, *, seconds: float = 0.0) -> BadWire:
+        return BadWire(fault=kind, from_us=first + begin * second, until_us=first + end * second, seconds=seconds)
+
+    wires = {
+        "robot-1": [
+            fault(WireFault.DROP_OUT, 10, 20),
+            fault(WireFault.CLOCK_SKEW, 20, 30, seconds=-7.0),
+            fault(WireFault.GARBAGE, 30, 40),
+        ]
+    }
+    notes = Notes()
+    async with served([ROBOT], since=since, wires=wires) as it, Client(it.endpoint) as client:
+        subscription = await client.create_subscription(100, notes)
+        await subscription.subscribe_data_change(await nodes_of(client, [ROBOT]), queuesize=100)
+        async with asyncio.timeout(30):
+            await it.caught_up.wait()
+    heard = [(at - first) // second for at, _ in notes.heard["robot-1/torque_2"]]
+    bad = [((at - first) // second, status) for at, _, status in notes.bad["robot-1/torque_2"]]
+    assert heard == [*range(10), *range(13, 23), *range(40, max(heard) + 1)]
+    assert bad[0][0] == 30
+    assert {at for at, _ in bad} <= set(range(30, 40))
+    assert {status for _, status in bad} <= {
+        "BadSensorFailure", "BadNoCommunication", "UncertainLastUsableValue", "BadOutOfService",
+    }  # fmt: skip
