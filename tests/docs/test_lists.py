@@ -1,7 +1,9 @@
 """Lists in the documents are complete: what the code can say, the documents explain."""
 
+import re
 from enum import Enum
 
+import httpx
 import pytest
 
 from api.errors import ALL
@@ -12,9 +14,12 @@ from fieldlab.assets.asset import Kind, Nature
 from fieldlab.assets.participant import Permission, Role
 from fieldlab.assets.source import Wire
 from fieldlab.readings.gap import Cause
+from fieldlab.readings.instant import Instant
 from fieldlab.readings.origin import Origin
 from fieldlab.readings.reject import Reason
 from fieldlab.storage.selection import Aggregate, StatusFilter
+from gateway.monitor import Health, health, monitor
+from gateway.tally import Tallies
 from tests.architecture.checkout import ROOT
 
 DOCS = ROOT / "docs"
@@ -53,12 +58,12 @@ def test_every_key_of_a_lab_is_explained(part: type[lab.Lab]) -> None:
 
 
 @pytest.mark.parametrize(("wire", "options"), [("mqtt", MqttOptions), ("opcua", OpcuaOptions)])
-def test_a_sample_names_every_option_of_its_connector(
+def test_sample_and_readme_name_every_option_of_their_connector(
     wire: str, options: type[MqttOptions] | type[OpcuaOptions]
 ) -> None:
-    sample = (ROOT / "connectors" / wire / "sample.yaml").read_text()
-    missing = [key for key in options.model_fields if f" {key}:" not in sample]
-    assert set(missing) <= {"password_file"}
+    sample, readme = ((ROOT / "connectors" / wire / name).read_text() for name in ("sample.yaml", "README.md"))
+    assert {key for key in options.model_fields if f" {key}:" not in sample} <= {"password_file"}
+    assert [key for key in options.model_fields if f"`{key}`" not in readme] == []
 
 
 def test_every_problem_is_explained() -> None:
@@ -66,3 +71,20 @@ def test_every_problem_is_explained() -> None:
     assert [
         slug for slug, problem in ALL.items() if f"`{slug}`" not in text or f"| {problem.status} |" not in text
     ] == []
+
+
+async def test_every_metric_that_is_named_is_given() -> None:
+    tallies = Tallies()
+    tally = tallies.of(1)
+    tally.rejected[Reason.UNBOUND] += 1
+    tally.newest = Instant(0)
+
+    def seen() -> Health:
+        return health(tallies, now=Instant(0), down_since=None, patience=1)
+
+    inside = httpx.ASGITransport(app=monitor(tallies, seen))
+    async with httpx.AsyncClient(transport=inside, base_url="http://gateway") as client:
+        given = (await client.get("/metrics")).text
+    named = set(re.findall(r"`(fieldlab_(?:samples|source|database)_\w+)`", (DOCS / "operations.md").read_text()))
+    assert named
+    assert {name for name in named if f"{name}{{" not in given and f"{name} " not in given} == set()
