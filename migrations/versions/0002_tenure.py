@@ -83,6 +83,7 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON fieldlab.tenur
     FOR EACH STATEMENT EXECUTE FUNCTION fieldlab.refuse_change();
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON fieldlab.tenure
     FOR EACH STATEMENT EXECUTE FUNCTION fieldlab.refuse_change();
+REVOKE ALL ON FUNCTION fieldlab.tenure_is_total, fieldlab.open_timeline, fieldlab.refuse_change FROM PUBLIC;
 """
 
 DROP = """

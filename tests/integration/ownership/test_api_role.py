@@ -1,0 +1,365 @@
+"""Whatever SQL the query service's role may issue, it learns nothing that the bound participant may not know.
+
+Relations and functions are enumerated from the server's own catalogue, so that a new one cannot be forgotten. The
+hidden data carries marks that occur nowhere else; whatever shows a mark leaks.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from fieldlab.readings.instant import SECOND, Instant
+from tests.integration.ownership.floor import CURRENT, JOINT, MONDAY, STATE, TUESDAY, Floor
+from tests.servers.database import Database
+
+HIDDEN_NUMBER = 424242.4242
+HIDDEN_TEXT = "hidden-words-of-b"
+HIDDEN_ROWS = 15_731
+"""A number that no catalogue has: above the server's own object ids, below those of users."""
+DENIED = psycopg.errors.InsufficientPrivilege
+REFUSED = (
+    DENIED,
+    psycopg.errors.FeatureNotSupported,
+    psycopg.errors.InvalidSchemaName,
+    psycopg.errors.ObjectNotInPrerequisiteState,
+    psycopg.errors.UndefinedObject,
+    psycopg.errors.WrongObjectType,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marks:
+    """What nobody but its owner may learn, as it would look in an answer."""
+
+    pattern: re.Pattern[str]
+    relations: tuple[str, ...]
+
+    def found(self, text: str) -> str | None:
+        match = self.pattern.search(text)
+        return match and match[0]
+
+
+@pytest.fixture
+def marks(floor: Floor) -> Marks:
+    """Hide data of sme-b, gather statistics, and tell what must not be seen."""
+    floor.store(CURRENT, [(Instant(MONDAY + number * SECOND), 1.0) for number in range(5)])
+    floor.store(STATE, [(Instant(TUESDAY + 1), HIDDEN_TEXT)])
+    with psycopg.connect(floor.database.admin, autocommit=True) as admin:
+        admin.execute(
+            "INSERT INTO fieldlab.measurement (stream_id, time, value) "
+            "SELECT %s, timestamptz '2026-11-17Z' + n * interval '1 second', %s + n FROM generate_series(0, %s) AS n",
+            [floor.streams[JOINT], HIDDEN_NUMBER, HIDDEN_ROWS - 1],
+        )
+        admin.execute("ANALYZE")
+        admin.execute("SELECT pg_stat_force_next_flush()")
+        admin.execute("UPDATE fieldlab.credential SET principal = 'hidden-principal' WHERE participant_id <> 2")
+        relations = admin.execute(
+            "SELECT oid::regclass::text, pg_relation_size(oid), coalesce(reltuples, 0) FROM pg_class "
+            "WHERE relkind IN ('r', 'm') AND relowner = 'fieldlab_owner'::regrole "
+            "  AND (relname = 'measurement' OR relname LIKE '\\_hyper%')"
+        ).fetchall()
+        secrets = admin.execute("SELECT encode(value, 'hex') FROM fieldlab.secret WHERE name = 'binding'").fetchall()
+        digests = admin.execute("SELECT encode(digest, 'hex') FROM fieldlab.credential").fetchall()
+        uid = admin.execute("SELECT uid::text FROM fieldlab.stream WHERE id = %s", [floor.streams[JOINT]]).fetchall()
+    counted = {str(size) for _, size, _ in relations if size > 500_000}
+    counted |= {str(int(rows)) for _, _, rows in relations if rows >= HIDDEN_ROWS}
+    counted |= {str(HIDDEN_ROWS)}
+    words = ["4242(4\\d|5\\d)\\d\\.", HIDDEN_TEXT, "hidden-principal", "trial-of-sme-b", "robot-1", "\\bjoint\\b"]
+    words += [f"(?<![0-9.]){number}(?![0-9])" for number in counted]
+    words += [value for (value,) in (*secrets, *digests, *uid)]
+    return Marks(pattern=re.compile("|".join(words)), relations=tuple(name for name, _, _ in relations))
+
+
+def every_relation(connection: psycopg.Connection) -> list[tuple[str, str]]:
+    return connection.execute(
+        "SELECT n.nspname, c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace "
+        "WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 't') ORDER BY 1, 2"
+    ).fetchall()
+
+
+def shown_by_relations(attacker: psycopg.Connection, relations: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Read whatever can be read of every relation: whole rows, else each column by itself."""
+    for schema, name in relations:
+        relation = SQL("{}.{}").format(Identifier(schema), Identifier(name))
+        for statement in (
+            SQL("SELECT string_agg(r::text, '\n') FROM {} AS r").format(relation),
+            SQL("SELECT count(*)::text FROM {}").format(relation),
+            SQL("COPY {} TO STDOUT").format(relation),
+            SQL("COPY (SELECT * FROM {}) TO STDOUT").format(relation),
+        ):
+            try:
+                with attacker.transaction():
+                    if b"COPY" in statement.as_bytes():
+                        with attacker.cursor().copy(statement) as copy:
+                            text = b"".join(copy).decode(errors="replace")
+                    else:
+                        row = attacker.execute(statement).fetchone()
+                        text = (row and row[0]) or ""
+            except psycopg.Error as refused:
+                text = str(refused)
+            yield f"{schema}.{name}", text
+
+
+def test_the_marks_are_there_to_be_found(floor: Floor, marks: Marks) -> None:
+    with psycopg.connect(floor.database.admin) as admin:
+        leaking = {name for name, text in shown_by_relations(admin, every_relation(admin)) if marks.found(text)}
+    assert {
+        "fieldlab.measurement",
+        "fieldlab.credential",
+        "fieldlab.secret",
+        "fieldlab.stream",
+        "fieldlab.trial",
+    } <= leaking
+    assert {"pg_catalog.pg_class", "pg_catalog.pg_stat_all_tables"} <= leaking
+
+
+@pytest.mark.parametrize("reader", ["sme-a", "outsider", None])
+def test_no_relation_shows_what_is_hidden(floor: Floor, marks: Marks, reader: str | None) -> None:
+    with psycopg.connect(floor.database.admin) as admin:
+        relations = every_relation(admin)
+    assert len(relations) > 150
+    with floor.bound(reader) if reader else psycopg.connect(floor.database.api) as attacker:
+        leaks = {name: mark for name, text in shown_by_relations(attacker, relations) if (mark := marks.found(text))}
+    assert leaks == {}
+
+
+def test_only_the_product_s_views_are_readable_of_all_that_the_product_made(floor: Floor) -> None:
+    with psycopg.connect(floor.database.admin) as admin:
+        readable = admin.execute(
+            "SELECT c.oid::regclass::text FROM pg_class AS c WHERE c.relowner = 'fieldlab_owner'::regrole "
+            "AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') "
+            "AND (has_any_column_privilege('fieldlab_api', c.oid, 'SELECT, INSERT, UPDATE, REFERENCES') "
+            "     OR has_table_privilege('fieldlab_api', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER'))"
+        ).fetchall()
+    assert {name for (name,) in readable} == {
+        "visible.participant", "visible.asset", "visible.stream", "visible.tenure",
+    }  # fmt: skip
+
+
+ARGUMENTS = {
+    "regclass": "{oid}::regclass", "oid": "{oid}::oid", "name": "'{name}'::name", "text": "'{name}'::text",
+    "integer": "{stream}", "integer[]": "ARRAY[{stream}]", "bigint": "100000::bigint", "smallint": "1::smallint",
+    "boolean": "true", "timestamp with time zone": "'2026-11-17Z'::timestamptz", "bigint[]": "ARRAY[1, 2, 3]::bigint[]",
+    "text[]": "ARRAY['robot-1', 'joint']", "bytea": "'\\x00'::bytea", "uuid[]": "ARRAY[]::uuid[]",
+    "timestamp with time zone[]": "ARRAY['2026-11-17Z', '2026-11-18Z']::timestamptz[]", "uuid": "gen_random_uuid()",
+    '"char"': "'r'::\"char\"", "jsonb": "'[]'::jsonb", "interval": "interval '1 day'",
+}  # fmt: skip
+HARMLESS = re.compile(
+    r"^(pg_sleep|pg_notify|setseed|set_config|binary_upgrade|has_|pg_read|lo_|pg_ls|currtid|pg_options_to_table)"
+)
+
+
+def test_no_function_tells_of_what_is_hidden(floor: Floor, marks: Marks) -> None:
+    """Call every function that the role may execute and name, with every hidden relation and stream as arguments."""
+    with psycopg.connect(floor.database.admin) as admin:
+        functions = admin.execute(
+            "SELECT p.oid::regproc::text, string_to_array(oidvectortypes(p.proargtypes), ', ') FROM pg_proc AS p "
+            "JOIN pg_namespace AS n ON n.oid = p.pronamespace "
+            "WHERE p.prokind = 'f' AND p.provolatile <> 'i' AND p.pronargs <= 8 "
+            "  AND has_function_privilege('fieldlab_api', p.oid, 'EXECUTE') "
+            "  AND has_schema_privilege('fieldlab_api', n.oid, 'USAGE') ORDER BY 1"
+        ).fetchall()
+        targets = admin.execute(
+            "SELECT oid, oid::regclass::text FROM pg_class WHERE relowner = 'fieldlab_owner'::regrole "
+            "AND (relname IN ('measurement', 'measurement_pkey', 'measurement_1m', 'tenure', 'stream', 'credential') "
+            "     OR relname LIKE '\\_hyper%')"
+        ).fetchall()
+        database = admin.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone()
+    assert database is not None
+    targets.append((database[0], floor.database.name))
+    leaks: dict[str, str] = {}
+    called = 0
+    with floor.bound("sme-a") as attacker:
+        attacker.execute("SET statement_timeout = '5s'")
+        for (function, given), (oid, name) in product(functions, targets):
+            types = [type_ for type_ in given if type_]
+            if HARMLESS.match(function) or not all(type_ in ARGUMENTS for type_ in types):
+                continue
+            if not types and oid != database[0]:
+                continue
+            values = {"oid": oid, "name": name, "stream": floor.streams[JOINT]}
+            call = f"SELECT {function}({', '.join(ARGUMENTS[type_].format(**values) for type_ in types)})::text"
+            try:
+                with attacker.transaction(force_rollback=True):
+                    text = "\n".join(str(row[0]) for row in attacker.execute(call.encode()))
+                called += 1
+            except psycopg.Error as refused:
+                text = str(refused).partition("\n")[0].replace(name, "")
+            if mark := marks.found(text):
+                leaks[call] = mark
+    assert called > 300
+    assert leaks == {}
+
+
+def test_what_gave_sizes_and_counts_away_is_closed(floor: Floor, marks: Marks) -> None:
+    statements = [
+        "SELECT reltuples FROM pg_class",
+        "SELECT relpages FROM pg_class",
+        "SELECT * FROM pg_stat_all_tables",
+        "SELECT * FROM pg_stat_xact_all_tables",
+        "SELECT * FROM pg_stats",
+        "SELECT * FROM pg_statistic",
+        "SELECT * FROM pg_stat_activity",
+        "SELECT * FROM pg_locks",
+        "SELECT conbin FROM pg_constraint",
+        "SELECT pg_database_size(current_database())",
+        "SELECT pg_current_wal_lsn()",
+        "SELECT pg_current_xact_id()",
+        *(f"SELECT pg_relation_size('{relation}')" for relation in marks.relations),
+        *(f"SELECT pg_total_relation_size({relation!r})" for relation in marks.relations),
+        *(f"SELECT FROM {relation} WHERE value > 1" for relation in marks.relations),
+    ]
+    if floor.database.engine == "timescaledb":
+        statements += [
+            "SELECT public.approximate_row_count('fieldlab.measurement')",
+            "SELECT public.hypertable_size('fieldlab.measurement')",
+            "SELECT public.show_chunks('fieldlab.measurement')",
+            "SELECT * FROM timescaledb_information.chunks",
+            "SELECT * FROM timescaledb_information.hypertables",
+            "SELECT * FROM _timescaledb_catalog.chunk",
+            "SELECT * FROM _timescaledb_catalog.dimension_slice",
+        ]
+    with psycopg.connect(floor.database.api, autocommit=True) as attacker:
+        for statement in statements:
+            with pytest.raises(DENIED):
+                attacker.execute(statement.encode())
+
+
+PLANS = [
+    "SELECT * FROM visible.participant",
+    "SELECT * FROM visible.asset WHERE name > 'A'",
+    "SELECT * FROM visible.stream WHERE key < 1000",
+    "SELECT * FROM visible.tenure WHERE start > '2000-01-01'",
+    "SELECT * FROM visible.streams('{}', ARRAY['robot-1'], ARRAY['joint'])",
+    "SELECT * FROM visible.segments(ARRAY[1, 2, 3], '-infinity', 'infinity')",
+    "SELECT * FROM visible.gaps(ARRAY[1, 2, 3], '-infinity', 'infinity')",
+    "SELECT * FROM visible.samples(3, '-infinity', 'infinity', 1000000)",
+    "SELECT * FROM visible.latest(ARRAY[1, 2, 3])",
+    "SELECT * FROM visible.extent(ARRAY[1, 2, 3])",
+    "SELECT * FROM visible.minutes(ARRAY[1, 2, 3], '-infinity', 'infinity')",
+    "SELECT * FROM visible.buckets('{0}', '{3}', '{3}', '{-infinity}', '{infinity}', 60000000, false, 1000000)",
+]
+SCANS = re.compile(
+    r"\b(Seq|Index|Index Only|Bitmap Heap|Tid|Sample) Scan\b|Custom Scan|\{\w*(SEQ|INDEX|HEAP|CUSTOM)\w*SCAN"
+)
+
+
+@pytest.mark.parametrize("statement", PLANS)
+def test_no_plan_tells_of_the_tables_below(floor: Floor, marks: Marks, statement: str) -> None:
+    told: list[str] = []
+    with floor.bound("sme-a") as attacker:
+        for path in ("indexscan", "bitmapscan", "indexonlyscan", "nestloop"):
+            attacker.execute(f"SET enable_{path} = off".encode())
+        attacker.execute("SET client_min_messages = debug5")
+        attacker.execute("SET debug_print_plan = on")
+        attacker.add_notice_handler(lambda note: told.append(f"{note.message_primary} {note.message_detail}"))
+        told += [row[0] for row in attacker.execute(f"EXPLAIN (ANALYZE, VERBOSE) {statement}".encode())]
+        attacker.execute(statement.encode())
+    assert any("FUNCTIONSCAN" in line for line in told)
+    assert [line for line in told if SCANS.search(line) or ("Function Call" not in line and marks.found(line))] == []
+
+
+def test_the_views_in_the_list_of_plans_are_all_there_are(floor: Floor) -> None:
+    with psycopg.connect(floor.database.admin) as admin:
+        made = admin.execute(
+            "SELECT DISTINCT 'visible.' || relname FROM pg_class WHERE relnamespace = 'visible'::regnamespace "
+            "UNION SELECT 'visible.' || proname FROM pg_proc WHERE pronamespace = 'visible'::regnamespace AND proretset"
+        ).fetchall()
+    tried = {name for statement in PLANS for name in re.findall(r"visible\.\w+", statement)}
+    assert {name for (name,) in made} - {"visible.bind"} == tried
+
+
+@pytest.mark.parametrize("view", ["asset", "stream", "tenure"])
+def test_a_predicate_that_fails_on_any_row_never_meets_a_hidden_one(floor: Floor, view: str) -> None:
+    with floor.bound("outsider") as attacker:
+        (count,) = (
+            attacker.execute(f"SELECT count(*) FROM visible.{view} AS v WHERE v::text::integer = 0".encode()).fetchone()
+            or ()
+        )
+        assert count == 0
+    with floor.bound("sme-b") as attacker, pytest.raises(psycopg.errors.InvalidTextRepresentation):
+        attacker.execute(f"SELECT count(*) FROM visible.{view} AS v WHERE v::text::integer = 0".encode())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SET ROLE fieldlab_owner",
+        "SET ROLE fieldlab_gateway",
+        "SET SESSION AUTHORIZATION postgres",
+        "SET session_replication_role = replica",
+        "CREATE TEMPORARY TABLE mine (x integer)",
+        "CREATE TABLE public.mine (x integer)",
+        "CREATE TABLE visible.mine (x integer)",
+        "CREATE SCHEMA mine",
+        "CREATE EXTENSION dblink",
+        "CREATE EXTENSION postgres_fdw",
+        "CREATE FUNCTION pg_temp.leak(x float8) RETURNS boolean LANGUAGE sql COST 0.000001 AS 'SELECT 1 / x > 0'",
+        "CREATE FUNCTION public.time_bucket(interval, timestamptz) RETURNS timestamptz LANGUAGE sql AS 'SELECT $2'",
+        "CREATE OPERATOR public.= (LEFTARG = integer, RIGHTARG = integer, FUNCTION = int4ne)",
+        "CREATE STATISTICS visible.mine ON key, asset FROM visible.stream",
+        "COPY (SELECT 1) TO PROGRAM 'cat'",
+        "COPY visible.stream TO '/tmp/stolen'",
+        "SELECT pg_read_file('PG_VERSION')",
+        "SELECT pg_ls_dir('.')",
+        "SELECT lo_import('/etc/passwd')",
+        "SELECT lo_from_bytea(0, 'kept')",
+        "SELECT pg_advisory_lock(1)",
+        "SELECT pg_terminate_backend(pg_backend_pid())",
+        "ALTER SYSTEM SET log_statement = 'all'",
+        "ALTER ROLE fieldlab_api SUPERUSER",
+        "LOAD 'auto_explain'",
+        "GRANT fieldlab_owner TO fieldlab_api",
+        "SELECT fieldlab.bound()",
+        "SELECT fieldlab.binding_mark(gen_random_uuid())",
+        "SELECT fieldlab.seen_streams(NULL, NULL, NULL)",
+        "ANALYZE fieldlab.measurement",
+        "BEGIN; LOCK TABLE fieldlab.tenure",
+        "INSERT INTO visible.tenure (stream) VALUES (1)",
+        "UPDATE visible.tenure SET owner = 'sme-a'",
+        "DELETE FROM visible.tenure",
+        "DROP VIEW visible.tenure",
+        "CREATE OR REPLACE VIEW visible.tenure AS SELECT 1",
+        "ALTER FUNCTION visible.samples SECURITY INVOKER",
+        "COMMENT ON VIEW visible.tenure IS 'mine'",
+        "CREATE RULE leak AS ON SELECT TO visible.tenure DO INSTEAD SELECT 1",
+        "CREATE POLICY leak ON fieldlab.tenure",
+        "CREATE EVENT TRIGGER leak ON ddl_command_end EXECUTE FUNCTION leak()",
+        "CREATE PUBLICATION leak FOR ALL TABLES",
+        "CREATE SUBSCRIPTION leak CONNECTION '' PUBLICATION leak WITH (connect = false)",
+        "CREATE SERVER leak FOREIGN DATA WRAPPER postgres_fdw",
+    ],
+)
+def test_it_cannot_become_more_than_it_is(database: Database, statement: str) -> None:
+    with psycopg.connect(database.api, autocommit=True) as attacker, pytest.raises(REFUSED):
+        attacker.execute(statement.encode())
+
+
+def test_functions_that_run_as_the_owner_cannot_be_led_astray(floor: Floor) -> None:
+    """Each fixes its search path with the temporary schema last, says what it is for, and plans in silence."""
+    with psycopg.connect(floor.database.admin) as admin:
+        functions = admin.execute(
+            "SELECT oid::regprocedure::text, proconfig, prosecdef, obj_description(oid), "
+            "       has_function_privilege('public', oid, 'EXECUTE') "
+            "FROM pg_proc WHERE pronamespace IN ('fieldlab'::regnamespace, 'visible'::regnamespace)"
+        ).fetchall()
+    assert len(functions) > 20
+    for name, settings, definer, comment, public in functions:
+        assert any(s.startswith("search_path=") and s.endswith("pg_temp") for s in settings or ()), name
+        assert comment, name
+        if definer:
+            assert "debug_print_plan=off" in settings, name
+            assert not public, name
+
+
+def test_a_statement_that_runs_too_long_is_stopped_and_the_connection_lives(floor: Floor) -> None:
+    with floor.bound("sme-a") as attacker:
+        attacker.execute("SET LOCAL statement_timeout = '50ms'")
+        with pytest.raises(psycopg.errors.QueryCanceled), attacker.transaction():
+            attacker.execute("SELECT pg_sleep(10)")
+        assert attacker.execute("SELECT count(*) FROM visible.asset").fetchone() == (1,)
