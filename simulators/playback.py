@@ -51,6 +51,42 @@ def together(machines: Sequence[Machine]) -> tuple[Machine, ...]:
     return tuple(machines)
 
 
+class Waiter:
+    """Waits for each tick of a schedule in turn.
+
+    `before_waiting` is awaited once, as soon as nothing is left that is late: at the first wait, or at the end.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        stop: asyncio.Event,
+        clock: Callable[[], int] = wall_clock_us,
+        before_waiting: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._schedule = schedule
+        self._stop = stop
+        self._clock = clock
+        self._before_waiting = before_waiting
+
+    async def due(self, tick_us: int) -> int | None:
+        """Wait until a tick is due; give by how many microseconds it is late, or None if `stop` was set."""
+        due = self._schedule.due_us(tick_us)
+        behind = self._clock() - due
+        if behind < 0:
+            await self.rest()
+            behind = self._clock() - due
+        if behind < 0:
+            await _sleep(-behind * 1e-6, self._stop)
+        return None if self._stop.is_set() else max(behind, 0)
+
+    async def rest(self) -> None:
+        """Say that nothing is left that is late, if that was not said yet."""
+        before_waiting, self._before_waiting = self._before_waiting, None
+        if before_waiting is not None:
+            await before_waiting()
+
+
 async def play(
     machines: Sequence[Machine],
     schedule: Schedule,
@@ -61,27 +97,18 @@ async def play(
 ) -> AsyncIterator[Tick]:
     """Give each tick when it is due, until the schedule ends or `stop` is set.
 
-    Late ticks follow one another at once. `before_waiting` is awaited once, as soon as nothing is left that is late: at
-    the first wait for the clock, or at the end.
+    Late ticks follow one another at once; `before_waiting` as for `Waiter`.
     """
-    waited = False
+    waiter = Waiter(schedule, stop, clock, before_waiting)
     for times in schedule.chunks(min(max(_ROWS_AHEAD // len(machines), 1), _LONGEST_CHUNK)):
         rows = [machine.at(times).rows() for machine in machines]
         for played in zip(*rows, strict=True):
             tick_us = played[0][0]
-            due = schedule.due_us(tick_us)
-            behind = clock() - due
-            if behind < 0 and not waited and before_waiting is not None:
-                waited = True
-                await before_waiting()
-                behind = clock() - due
-            if behind < 0:
-                await _sleep(-behind * 1e-6, stop)
-            if stop.is_set():
+            behind = await waiter.due(tick_us)
+            if behind is None:
                 return
-            yield Tick(time_us=tick_us, behind_us=max(behind, 0), values=tuple(values for _, values in played))
-    if not waited and before_waiting is not None:
-        await before_waiting()
+            yield Tick(time_us=tick_us, behind_us=behind, values=tuple(values for _, values in played))
+    await waiter.rest()
 
 
 async def _sleep(seconds: float, stop: asyncio.Event) -> None:

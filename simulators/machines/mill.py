@@ -140,6 +140,17 @@ def _programme() -> Programme:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Turning:
+    """How the spindle turns, one entry a time: revolutions made, speed (1/min), cut, wear and bearing defect (0…1)."""
+
+    revolutions: Numbers
+    speed: Numbers
+    cut: Numbers
+    wear: Numbers
+    defect: Numbers
+
+
+@dataclass(frozen=True, kw_only=True)
 class Mill(Machine):
     """A three-axis CNC mill; see the module for its equations."""
 
@@ -208,6 +219,20 @@ class Mill(Machine):
             "power": _STANDBY + _PER_AMPERE * current + _PER_FEED * feed,
             "energy": self._energy(programme, times_us, place.worked, np.where(works, 1.0, 0.0), stretch, since),
         }
+
+    def turning(self, times_us: Times) -> Turning:
+        """Give how the spindle turns at each time; revolutions count from the start of the part's cycle."""
+        programme = _programme()
+        place = _SLOTS.place(self.seed, times_us)
+        stretch, since = programme.course.place(np.where(place.sort == 0, place.seconds, 0.0))
+        counted = wear_of(place.worked)
+        return Turning(
+            revolutions=programme.speed.integral(stretch, since) / 60.0,
+            speed=programme.speed.value(stretch, since),
+            cut=programme.cut.value(stretch, since),
+            wear=counted + self.conditions.level("tool_wear", times_us) * (1.0 - counted),
+            defect=self.conditions.level("bearing_defect", times_us),
+        )
 
     def _energy(
         self,

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -28,8 +29,9 @@ WINDOW = 200
 class Outbox:
     """Sends messages in order and counts their acknowledgements (PUBACK). Used as `async with`, from one event loop.
 
-    While the broker is away messages wait, up to the window; then `send` waits. `refused` counts messages that the
-    broker acknowledged with a failure (MQTT 5.0, 3.4.2.1): it got them and did not take them.
+    While the broker is away `send` waits, and after a reconnection until what was on its way is acknowledged, so that
+    messages keep their order (paho would send twice what it is given between connection and CONNACK). `refused` counts
+    messages that the broker acknowledged with a failure (MQTT 5.0, 3.4.2.1): it got them and did not take them.
     """
 
     def __init__(self, broker: Broker, window: int = WINDOW) -> None:
@@ -37,6 +39,7 @@ class Outbox:
         self.refused = 0
         self._window = window
         self._open = 0
+        self._connected = self._clear = False
         self._changed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: Client | None = None
@@ -82,10 +85,10 @@ class Outbox:
             _LOG.warning("%d messages to %s were not acknowledged before the end", self._open, self.broker)
 
     async def send(self, topic: str, payload: bytes, stop: asyncio.Event) -> bool:
-        """Send one message with QoS 1; wait while the window is full. False: `stop` was set before there was room."""
+        """Send one message with QoS 1; wait while there is no room. False: `stop` was set before there was room."""
         if self._client is None:
             raise EndpointError("the outbox is not open: use it with `async with`")
-        while self._open >= self._window:
+        while not self._clear or self._open >= self._window:
             if stop.is_set():
                 return False
             await self._change(stop)
@@ -130,14 +133,26 @@ class Outbox:
     def _acknowledged(self, count: int, refused: int) -> None:
         self._open -= count
         self.refused += refused
+        self._clear = self._clear or (self._connected and not self._open)
         self._changed.set()
+
+    def _joined(self) -> None:
+        self._connected, self._clear = True, not self._open
+        self._changed.set()
+
+    def _left(self) -> None:
+        self._connected = self._clear = False
+
+    def _call(self, function: Callable[..., None], *arguments: int) -> None:
+        """Run a method on the event loop; the callbacks below run on paho's thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function, *arguments)
 
     def _on_publish(self, _client: Client, _data: object, _mid: int, reason: ReasonCode, _props: Properties) -> None:
         refused = reason.value >= _REFUSED
         if refused:
             _LOG.warning("the broker at %s refused a message: %s", self.broker, reason)
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._acknowledged, 1, int(refused))
+        self._call(self._acknowledged, 1, int(refused))
 
     def _on_connect(
         self, _client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, _props: Properties | None
@@ -147,6 +162,7 @@ class Outbox:
             _LOG.warning("the broker at %s refuses the connection: %s; %s", self.broker, reason, hint)
         else:
             _LOG.info("connected to the broker at %s", self.broker)
+            self._call(self._joined)
 
     def _on_connect_fail(self, _client: Client, _data: object) -> None:
         _LOG.warning("no broker at %s; trying again", self.broker)
@@ -156,6 +172,7 @@ class Outbox:
     ) -> None:
         if reason.is_failure:
             _LOG.warning("the connection to the broker at %s broke: %s; trying again", self.broker, reason)
+        self._call(self._left)
 
 
 def _send_at_once(_client: Client, _data: object, sock: object) -> None:

@@ -51,8 +51,11 @@ async def publish(
                 caught_up.set()
 
         async for tick in play(machines, schedule, stop=stop, before_waiting=past_is_in):
-            for voice, values in zip(voices, tick.values, strict=True):
-                await voice.say(tick.time_us, values, stop)
+            said = [
+                await voice.say(tick.time_us, values, stop) for voice, values in zip(voices, tick.values, strict=True)
+            ]
+            if not all(said):
+                break
             done = progress_of(done, tick, outbox.refused)
             if progress is not None:
                 progress(done)
@@ -73,24 +76,28 @@ class _Voice:
         self._tells = bool(truth)
         self._topic = topic_of(machine)
 
-    async def say(self, tick_us: int, values: Sequence[Value], stop: asyncio.Event) -> None:
+    async def say(self, tick_us: int, values: Sequence[Value], stop: asyncio.Event) -> bool:
+        """Send what the wire brings of this tick. False: `stop` was set before all of it was sent."""
         for message in self._wire.carry(tick_us):
-            await self._send(message, values if message.tick_us == tick_us else self._values_at(message.tick_us), stop)
-        if self._tells:
-            payload = truth_payload(tick_us, self._truth)
-            await self._outbox.send(truth_topic_of(self._machine), payload, stop)
+            row = values if message.tick_us == tick_us else self._values_at(message.tick_us)
+            if not await self._send(message, row, stop):
+                return False
+        if not self._tells:
+            return True
+        return await self._outbox.send(truth_topic_of(self._machine), truth_payload(tick_us, self._truth), stop)
 
     async def end(self, stop: asyncio.Event) -> None:
         for message in self._wire.rest():
             await self._send(message, self._values_at(message.tick_us), stop)
 
-    async def _send(self, message: Message, values: Sequence[Value], stop: asyncio.Event) -> None:
+    async def _send(self, message: Message, values: Sequence[Value], stop: asyncio.Event) -> bool:
         payload = payload_of(self._machine, time_text(message.time_us), values)
         if message.spoilt is not None:
             payload = spoil(payload, message.spoilt)
-        await self._outbox.send(self._topic, payload, stop)
+        sent = await self._outbox.send(self._topic, payload, stop)
         if message.breaks_connection:
             self._outbox.break_connection()
+        return sent
 
     def _values_at(self, tick_us: int) -> Sequence[Value]:
         return next(self._machine.at(np.array([tick_us], dtype=np.int64)).rows())[1]
