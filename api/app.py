@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
+from api.body_limit import BodyLimit
 from api.desk import opened
 from api.edge import Edge
 from api.errors import handle_errors
@@ -49,7 +50,6 @@ def create_app(settings: ApiSettings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
-        max_body_size=_LARGEST_BODY,
         generate_unique_id_function=lambda route: route.name,
     )
     for part in (me, participants, assets, streams, measurements, latest, tenures, health, docs, problems):
@@ -57,5 +57,6 @@ def create_app(settings: ApiSettings) -> FastAPI:
     handle_errors(app)
     app.add_middleware(GZipMiddleware, minimum_size=_WORTH_PACKING, compresslevel=_PACKING)
     app.add_middleware(Methods, routes=app.routes)
+    app.add_middleware(BodyLimit, largest=_LARGEST_BODY)
     app.add_middleware(Edge)
     return app

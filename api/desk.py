@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 
@@ -35,18 +34,19 @@ async def opened(settings: ApiSettings) -> AsyncIterator[Desk]:
     url = settings.api_database_url.get_secret_value()
     engine = open_async_engine(url, name="fieldlab api", connections=settings.api_connections)
     try:
-        await _admit(engine)
-        yield Desk(engine=engine, cursors=Cursors(await keys.cursor_key(engine)))
+        cursors = Cursors(await _key(engine))
+        async with engine.connect() as connection:
+            await connection.run_sync(check, ProcessRole.API)
+        yield Desk(engine=engine, cursors=cursors)
     finally:
         await engine.dispose()
 
 
-async def _admit(engine: AsyncEngine) -> None:
+async def _key(engine: AsyncEngine) -> bytes:
     try:
-        async with engine.connect() as connection:
-            await connection.run_sync(check, ProcessRole.API)
-    except OperationalError as error:
-        raise Unavailable(f"The database cannot be reached: {error.orig}.") from error
+        return await keys.cursor_key(engine)
+    except Unavailable as error:
+        raise Unavailable(f"{error} ({error.__cause__})") from error
 
 
 def _desk(request: Request) -> Desk:

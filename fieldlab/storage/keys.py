@@ -7,14 +7,14 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fieldlab.assets.participant import Permission
 from fieldlab.errors import NotFound, Unauthenticated, Unavailable
 from fieldlab.ownership.scope import Credential, ReadScope
 from fieldlab.readings.instant import Instant
-from fieldlab.storage.transaction import BIND
+from fieldlab.storage.transaction import BIND, reached
 
 PREFIX: Final = "flk_"
 
@@ -111,14 +111,15 @@ def revoke(connection: Connection, key: UUID) -> None:
 async def authenticate(engine: AsyncEngine, token: str) -> ReadScope:
     """Turn a bearer token into the right to read; raises Unauthenticated for a wrong, expired or revoked one.
 
-    The only place that makes a ReadScope.
+    Raises Unavailable if the database cannot be reached. The only place that makes a ReadScope.
     """
     credential = Credential.of(token)
-    async with engine.begin() as connection:
-        row = (await connection.execute(BIND, {"digest": credential.digest})).one_or_none()
-        if row is None:
-            raise Unauthenticated("This token is not valid: it is wrong, expired or revoked. Ask for a new key.")
-        await connection.execute(_NOTE_USE, {"digest": credential.digest})
+    with reached():
+        async with engine.begin() as connection:
+            row = (await connection.execute(BIND, {"digest": credential.digest})).one_or_none()
+            if row is None:
+                raise Unauthenticated("This token is not valid: it is wrong, expired or revoked. Ask for a new key.")
+            await connection.execute(_NOTE_USE, {"digest": credential.digest})
     return ReadScope(
         participant=row.participant,
         principal=row.principal,
@@ -135,9 +136,8 @@ async def cursor_key(engine: AsyncEngine) -> bytes:
     Raises Unavailable if the database cannot be reached, or holds no lab yet.
     """
     try:
-        async with engine.connect() as connection:
-            return bytes(await connection.scalar(_CURSOR_KEY))
-    except (OperationalError, InterfaceError) as error:
-        raise Unavailable("The database cannot be reached now; try again in a moment.") from error
+        with reached():
+            async with engine.connect() as connection:
+                return bytes(await connection.scalar(_CURSOR_KEY))
     except ProgrammingError as error:
-        raise Unavailable("The database holds no lab that this user may read; run fieldlab migrate.") from error
+        raise Unavailable("The database holds no lab that this user may read; run fieldlab migrate.") from error.orig

@@ -1,13 +1,12 @@
 """A transaction that the database itself has bound to a participant: the only kind the query service opens."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 import psycopg
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import exc, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from fieldlab.errors import Unauthenticated, Unavailable
@@ -19,6 +18,9 @@ BIND: Final = text("SELECT * FROM visible.bind(:digest)")
 
 _READ_ONLY: Final = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 _SERIALIZABLE: Final = {"isolation_level": "SERIALIZABLE", "postgresql_readonly": False}
+
+_PASSING: Final = {"08", "53", "57"}
+"""Classes of SQLSTATE that pass by themselves: connections, resources, an operator who intervenes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,9 +45,24 @@ async def changing(scope: ReadScope, engine: AsyncEngine) -> AsyncIterator[Bound
         yield bound
 
 
+@contextmanager
+def reached() -> Iterator[None]:
+    """Turn what a database says that cannot be reached, or is overloaded, into Unavailable."""
+    try:
+        yield
+    except exc.TimeoutError as error:
+        raise Unavailable("The service is busy; try again in a moment.") from error
+    except (exc.OperationalError, exc.InterfaceError, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        cause = error.orig if isinstance(error, exc.DBAPIError) else error
+        sqlstate = getattr(cause, "sqlstate", None)
+        if sqlstate is None or sqlstate[:2] in _PASSING:
+            raise Unavailable("The database cannot be reached now; try again in a moment.") from cause
+        raise
+
+
 @asynccontextmanager
 async def _bound(scope: ReadScope, engine: AsyncEngine, options: dict[str, object]) -> AsyncIterator[Bound]:
-    try:
+    with reached():
         async with engine.connect() as pooled:
             connection = await pooled.execution_options(**options)
             async with connection.begin():
@@ -53,13 +70,3 @@ async def _bound(scope: ReadScope, engine: AsyncEngine, options: dict[str, objec
                 if row is None:
                     raise Unauthenticated("This token is no longer valid: it has expired or was revoked.")
                 yield Bound(connection=connection, decided_at=row.decided_at)
-    except (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError) as error:
-        if _passing(error):
-            raise Unavailable("The database cannot be reached now; try again in a moment.") from error
-        raise
-
-
-def _passing(error: DBAPIError | psycopg.Error) -> bool:
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    sqlstate = getattr(cause, "sqlstate", None)
-    return sqlstate is None or sqlstate[:2] in {"08", "53", "57"}

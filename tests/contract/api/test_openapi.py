@@ -1,0 +1,102 @@
+"""The OpenAPI document is enough to live on: each operation is described, and each example in it runs."""
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.contract.api.test_routes import app
+from tests.integration.api.lab import Floor, busy_morning, floor
+from tests.servers.database import Database
+
+OPERATIONS: list[tuple[str, str, dict[str, Any]]] = [
+    (method, path, operation) for path, item in app().openapi()["paths"].items() for method, operation in item.items()
+]
+
+
+def test_the_document_is_openapi_3_1_and_names_its_key() -> None:
+    document = app().openapi()
+    assert document["openapi"].startswith("3.1")
+    assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    references = set(re.findall(r"#/components/schemas/(\w+)", str(document)))
+    assert references <= set(document["components"]["schemas"])
+    assert not {"HTTPValidationError", "ValidationError"} & set(document["components"]["schemas"])
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS, ids=lambda part: str(part)[:40])
+def test_each_operation_is_described_for_a_stranger(method: str, path: str, operation: dict[str, Any]) -> None:
+    assert re.fullmatch(r"[a-z_]+", operation["operationId"])
+    assert operation["summary"]
+    assert operation["description"]
+    for parameter in operation.get("parameters", ()):
+        assert parameter.get("description") or parameter["in"] == "path"
+    succeeded = [answer for status, answer in operation["responses"].items() if status.startswith("2")]
+    assert succeeded
+    assert "schema" in succeeded[0]["content"]["application/json"]
+    for status, answer in operation["responses"].items():
+        if not status.startswith("2"):
+            assert [*answer["content"]] == ["application/problem+json"]
+    assert ("security" in operation) == path.startswith("/v1/"), (method, path)
+    if path.startswith("/v1/"):
+        assert {"401", "403", "404", "422"} <= set(operation["responses"])
+
+
+async def test_every_example_in_the_document_runs(database: Database) -> None:
+    async with floor(database) as lab:
+        await busy_morning(lab)
+        tried = 0
+        for method, path, operation in OPERATIONS:
+            for request in requests(method, path, operation):
+                answer = await lab["lab"].request(**request)
+                assert answer.status_code in {200, 201}, (request, answer.text)
+                tried += 1
+        assert tried >= 25
+
+
+async def test_answers_with_measurements_look_as_the_document_says(database: Database) -> None:
+    from api.examples import ANSWER
+    from api.models.answer import Decision, Measurements
+
+    async with floor(database) as lab:
+        await busy_morning(lab)
+        await each_carries_segments_with_owners(lab)
+        body = (await lab["sme-a"].get("/v1/measurements", params={"asset": "mill-1", "limit": 5})).json()
+        assert set(body) == set(ANSWER) == set(Measurements.model_fields)
+        assert set(body["segments"][0]) == set(ANSWER["segments"][0])  # type: ignore[index]
+        Measurements.model_validate(body, extra="forbid")
+        Measurements.model_validate(ANSWER, extra="forbid")
+        alone = (await lab["sme-a"].get("/v1/segments", params={"asset": "mill-1", "limit": 5})).json()
+        Decision.model_validate(alone, extra="forbid")
+
+
+async def each_carries_segments_with_owners(lab: Floor) -> None:
+    """Whatever route answers with measurements names their owners."""
+    carrying = [
+        path
+        for method, path, operation in OPERATIONS
+        if method == "get" and "Measurements" in str(operation["responses"]["200"])
+    ]
+    assert set(carrying) == {"/v1/measurements", "/v1/latest"}
+    for path in carrying:
+        body = (await lab["sme-a"].get(path, params={"asset": "mill-1"})).json()
+        assert body["rows"]
+        numbers = {segment["segment"]: segment for segment in body["segments"]}
+        assert all(numbers[row[-1]]["owner"] == "sme-a" for row in body["rows"])
+        assert all(segment["basis"] == {"kind": "own"} for segment in body["segments"])
+        written = (await lab["sme-a"].get(path, params={"asset": "mill-1", "format": "csv"})).text
+        assert written.splitlines()[0].endswith("owner,segment")
+        assert written.splitlines()[1].split(",")[-2] == "sme-a"
+
+
+def requests(method: str, path: str, operation: dict[str, Any]) -> list[dict[str, Any]]:
+    """Make every request that an operation's examples describe."""
+    parameters = operation.get("parameters", ())
+    shown = {(one["in"], one["name"]): one["example"] for one in parameters if "example" in one}
+    in_path = {name: value for (where, name), value in shown.items() if where == "path"}
+    query = {name: value for (where, name), value in shown.items() if where == "query"}
+    url = path.format(**in_path)
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    bodies = [example["value"] for example in content.get("examples", {}).values()]
+    made = [{"method": method, "url": url, "params": query, "json": body} for body in bodies or [None]]
+    made += [{"method": "GET", "url": line} for line in re.findall(r"`GET (/[^`]+)`", operation["description"])]
+    return made
