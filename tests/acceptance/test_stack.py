@@ -5,8 +5,9 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,25 +18,24 @@ import pytest
 import yaml
 
 from tests.architecture.checkout import ROOT
-from tests.servers.broker import Broker, BrokerName
 from tests.servers.child import Child, free_port, start
 from tests.servers.database import Database
 from tests.servers.engine import EngineName
 from tests.servers.scratch import scratch
+from tests.servers.stack_broker import stack_broker
 
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 VARIABLE = re.compile(r"\$\{(\w+)(?::[-?][^}]*)?\}")
 pytestmark = [
     pytest.mark.timeout(300),
     pytest.mark.parametrize("engine_server", [EngineName.TIMESCALEDB], indirect=True, ids=str),
-    pytest.mark.parametrize("broker", [BrokerName.MOSQUITTO], indirect=True, ids=str),
 ]
 
 
 class Stack:
     """Runs services of compose.yaml on this machine; hosts and ports are those of the test's own servers."""
 
-    def __init__(self, database: Database, broker: Broker, place: Path) -> None:
+    def __init__(self, database: Database, *, broker: int, passwords: Mapping[str, str], place: Path) -> None:
         admin = urlsplit(database.admin)
         self.api, self.health, robot = free_port(), free_port(), free_port()
         self._place = place
@@ -44,13 +44,13 @@ class Stack:
             "FIELDLAB_GATEWAY_PASSWORD": urlsplit(database.gateway).password or "",
             "FIELDLAB_API_PASSWORD": urlsplit(database.api).password or "",
             "FIELDLAB_MAINTAINER_PASSWORD": urlsplit(database.maintainer).password or "",
-            "FIELDLAB_SHOP_FLOOR_PASSWORD": "gateway-at-the-broker",
-            "FIELDLAB_MILL_PASSWORD": "mill-at-the-broker",
+            "FIELDLAB_SHOP_FLOOR_PASSWORD": passwords["GATEWAY_PASSWORD"],
+            "FIELDLAB_MILL_PASSWORD": passwords["MILL_PASSWORD"],
         }
         self._here = {
             "postgres:": f"{admin.username}:",
             "timescaledb:5432/fieldlab": f"{admin.hostname}:{admin.port}/{database.name}",
-            "mosquitto:1883": f"{broker.host}:{broker.port}",
+            "mosquitto:1883": f"127.0.0.1:{broker}",
             "robot:4840": f"127.0.0.1:{robot}",
             "0.0.0.0:4840": f"127.0.0.1:{robot}",
             "0.0.0.0": "127.0.0.1",
@@ -95,9 +95,10 @@ class Stack:
 
 
 @pytest.fixture
-def stack(blank_database: Database, broker: Broker) -> Iterator[Stack]:
-    with scratch(on_disk=True) as place:
-        yield Stack(blank_database, broker, place)
+def stack(blank_database: Database) -> Iterator[Stack]:
+    passwords = {"GATEWAY_PASSWORD": "gateway-at-the-broker", "MILL_PASSWORD": "mill-at-the-broker"}
+    with stack_broker(passwords) as broker, scratch(on_disk=True) as place:
+        yield Stack(blank_database, broker=broker, passwords=passwords, place=place)
 
 
 def test_the_commands_of_the_stack_bring_two_machines_into_the_database_and_out_to_their_owner(
@@ -118,13 +119,13 @@ def test_the_commands_of_the_stack_bring_two_machines_into_the_database_and_out_
         api = httpx.Client(base_url=f"http://127.0.0.1:{stack.api}")
         running.enter_context(gateway)
         running.enter_context(api)
-        wait_for(lambda: all(one["state"] == "connected" for one in health(gateway).values()) or None)
+        wait_for(lambda: connected(gateway), "every source is connected")
         children.append(stack.stays("mill"))
         running.callback(children[-1].stop)
         for asset, owner in owners:
             token = stack.key(owner).strip().splitlines()[0]
             reader = {"Authorization": f"Bearer {token}"}
-            answer = wait_for(lambda asset=asset, reader=reader: newest(api, asset, reader))
+            answer = wait_for(partial(newest, api, asset, reader), f"{asset} is heard")
             assert {segment["owner"] for segment in answer["segments"]} == {owner}
             assert {tuple(segment["origins"]) for segment in answer["segments"]} == {("simulated",)}
         assert api.get("/readyz").status_code == 200
@@ -132,9 +133,9 @@ def test_the_commands_of_the_stack_bring_two_machines_into_the_database_and_out_
     assert [child.process.returncode for child in children] == [0, 0, 0, 0], "each ends cleanly when told to"
 
 
-def health(gateway: httpx.Client) -> dict[str, Any]:
+def connected(gateway: httpx.Client) -> dict[str, Any] | None:
     sources: dict[str, Any] = gateway.get("/healthz").json()["sources"]
-    return sources or {"none yet": {"state": "none"}}
+    return sources if sources and all(one["state"] == "connected" for one in sources.values()) else None
 
 
 def newest(api: httpx.Client, asset: str, reader: dict[str, str]) -> dict[str, Any] | None:
@@ -142,7 +143,7 @@ def newest(api: httpx.Client, asset: str, reader: dict[str, str]) -> dict[str, A
     return answer if answer.get("rows") else None
 
 
-def wait_for(found: Any, *, seconds: float = 60.0) -> Any:  # noqa: ANN401 - whatever is waited for
+def wait_for(found: Callable[[], dict[str, Any] | None], what: str, *, seconds: float = 60.0) -> dict[str, Any]:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -151,4 +152,4 @@ def wait_for(found: Any, *, seconds: float = 60.0) -> Any:  # noqa: ANN401 - wha
         except httpx.TransportError:
             pass
         time.sleep(0.2)
-    raise AssertionError(f"waited {seconds:.0f} s in vain")
+    raise AssertionError(f"waited {seconds:.0f} s until {what}, in vain")
