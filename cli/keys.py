@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from cli.administration import AdminUrl, administering
 from fieldlab.assets.participant import Permission
@@ -51,7 +51,7 @@ def list_(
 
     with administering(admin_database_url, command="key") as connection:
         found = keys.listed(connection, participant=participant)
-    table = Table("id", "participant", "principal", "scopes", "valid until", "last used")
+    table = Table(Column("id", no_wrap=True, min_width=36), "participant", "principal", "scopes", "until", "last used")
     for key in found:
         until = f"revoked {key.revoked_at}" if key.revoked_at else str(key.expires_at)
         scopes = " ".join(key.permissions)

@@ -29,3 +29,9 @@ def migrate(admin_database_url: AdminUrl = None) -> None:
         runner.set_passwords(url, {role: word.get_secret_value() for role, word in given.items() if word is not None})
     done = "is at" if report.was == report.now else f"went from {report.was or 'empty'} to"
     typer.echo(f"The schema {done} revision {report.now}; engine {report.engine.value} ({report.version}).")
+    if report.open:
+        typer.echo(
+            f"{len(report.open)} system views and functions, such as {report.open[0]}, still tell every database user "
+            "sizes and counts of what is stored, until a superuser runs fieldlab migrate.",
+            err=True,
+        )

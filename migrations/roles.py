@@ -31,8 +31,11 @@ _CREATE: Final = text(
 _SETTLE: Final = text(
     """
     DO $$
+    DECLARE
+        -- Since PostgreSQL 16 whoever creates a role is a member that may grant it, and may not yet act as it.
+        needed text := CASE WHEN current_setting('server_version_num')::integer < 160000 THEN 'MEMBER' ELSE 'SET' END;
     BEGIN
-        IF NOT pg_has_role(current_user, 'fieldlab_owner', 'MEMBER') THEN
+        IF NOT pg_has_role(current_user, 'fieldlab_owner', needed) THEN
             EXECUTE format('GRANT fieldlab_owner TO %I', current_user);
         END IF;
         EXECUTE format('REVOKE CREATE, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());

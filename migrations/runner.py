@@ -11,8 +11,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from fieldlab.errors import Unavailable
+from fieldlab.errors import Forbidden, Unavailable
 from fieldlab.storage.database import open_engine
 from migrations import engine as engines
 from migrations.engine import Engine
@@ -21,6 +22,7 @@ from migrations.seal import seal
 
 _ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('fieldlab.migrate', 0))")
 _EXTENSIONS: Final = text("CREATE EXTENSION IF NOT EXISTS btree_gist SCHEMA public")
+_NOT_ALLOWED: Final = "42501"
 _OWNER_LOGIN: Final = text("ALTER ROLE fieldlab_owner LOGIN")
 
 
@@ -89,14 +91,19 @@ def head() -> str:
 
 @contextmanager
 def _connected(url: str) -> Iterator[Connection]:
-    from sqlalchemy.exc import OperationalError
-
     engine = open_engine(url, name="fieldlab migrate")
     try:
         with engine.begin() as connection:
             yield connection
     except OperationalError as error:
         raise Unavailable(f"The database cannot be reached: {error.orig}") from error
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) != _NOT_ALLOWED:
+            raise
+        raise Forbidden(
+            f"This database user may not migrate: {error.orig}. "
+            "Use a superuser, or the user with CREATEROLE who owns the database and has created Fieldlab's roles."
+        ) from error
     finally:
         engine.dispose()
 
