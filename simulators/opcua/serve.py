@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from asyncua.server.server import Server
@@ -11,7 +12,7 @@ from simulators.machine import Machine
 from simulators.opcua.security import Security
 from simulators.opcua.stage import Stage
 from simulators.playback import Progress, together, wall_clock_us
-from simulators.schedule import Schedule, moment
+from simulators.schedule import Schedule
 from simulators.wire import BadWire
 
 NAMESPACE = "urn:fieldlab:simulator"
@@ -37,14 +38,15 @@ async def serve(
 
     `listening` is set when clients can connect. A past (`since`) is held back until a client monitors the nodes, or for
     `patience` seconds; then it is played so that no subscriber's queue overflows, and `caught_up` is set when all of it
-    is acknowledged. Source timestamps are the machine's own time. What was missed can be asked for with HistoryRead.
-    `wires` are the faults of each asset's wire; without `security` the server is open to everyone.
+    is acknowledged. A subscriber that takes nothing for `patience` seconds is given up on; what was missed can be asked
+    for with HistoryRead. Source timestamps are the machine's own time. `wires` are the faults of each asset's wire;
+    without `security` the server is open to everyone.
     """
     machines = together(machines)
     stop = stop or asyncio.Event()
-    now = wall_clock_us()
-    first = since or moment(now - round(1e6 / rate))
-    schedule = Schedule.of(now_us=now, rate=rate, since=first, until=until, speed=speed)
+    schedule = Schedule.of(now_us=wall_clock_us(), rate=rate, since=since, until=until, speed=speed)
+    if since is None:
+        schedule = replace(schedule, first_us=schedule.first_us - schedule.period_us)
     protection = security or Security()
     server = Server(user_manager=protection.manager())
     await server.init()
@@ -62,8 +64,8 @@ async def serve(
     try:
         if listening is not None:
             listening.set()
-        if since is not None:
-            await stage.audience(patience, stop)
-        return await stage.perform(stop, caught_up, progress)
+        return await stage.perform(
+            held_back=since is not None, patience=patience, stop=stop, caught_up=caught_up, progress=progress
+        )
     finally:
         await server.stop()

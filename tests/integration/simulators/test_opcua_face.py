@@ -1,6 +1,7 @@
 """What is served over OPC UA arrives at a real client: every change of every signal, with the machine's time."""
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -203,6 +204,30 @@ async def test_the_past_waits_for_a_client_but_not_for_ever() -> None:
         assert not it.caught_up.is_set()
         async with asyncio.timeout(5):
             await it.caught_up.wait()
+
+
+async def test_a_dead_subscriber_holds_up_neither_the_past_nor_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, logger="simulators")
+    since = datetime.now(UTC) - timedelta(seconds=300)
+    notes = Notes()
+    async with served([ROBOT], since=since, patience=2.0) as it, Client(it.endpoint) as client:
+        dead = Client(it.endpoint)
+        await dead.connect()
+        silent = await dead.create_subscription(100, Notes())
+        nodes = await nodes_of(client, [ROBOT])
+        await silent.subscribe_data_change(nodes[1], queuesize=5)
+        subscription = await client.create_subscription(100, notes)
+        protocol = dead.uaclient.protocol
+        assert protocol is not None
+        assert protocol.transport is not None
+        protocol.transport.abort()
+        await subscription.subscribe_data_change(nodes, queuesize=100)
+        async with asyncio.timeout(15):
+            await it.caught_up.wait()
+        for name, expected in changes(ROBOT, ticks(since, 300)).items():
+            assert [one for one in notes.heard[name] if one[0] <= expected[-1][0]] == expected
+        await dead.disconnect()
+    assert caplog.text.count("takes nothing for 2 s") in {1, 2}
 
 
 async def test_an_end_is_kept_until_the_last_value_is_acknowledged() -> None:
