@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import quote
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -54,4 +55,4 @@ class Edge:
             await problem(scope, receive, sending)
         finally:
             took = (time.perf_counter() - started) * 1000
-            _log.info("%s %s %s %.1f ms request=%s", scope["method"], scope["path"], status, took, request_id)
+            _log.info("%s %s %s %.1f ms request=%s", scope["method"], quote(scope["path"]), status, took, request_id)

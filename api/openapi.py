@@ -4,8 +4,9 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
+from api.answers.media import Format
 from api.errors import MEDIA_TYPE
-from api.examples import EXAMPLES, Examples
+from api.examples import ANSWER, ANSWER_AS_CSV, EXAMPLES, Examples
 from api.models.problem import Problem
 
 Document = dict[str, Any]
@@ -51,6 +52,8 @@ def _describe(operation: Document) -> None:
     for status, response in responses.items():
         if not status.startswith("2"):
             response["content"] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for parameter in operation.get("parameters", ()):
+        parameter["schema"] = _without_null(parameter["schema"])
     _add_examples(operation, EXAMPLES[operation["operationId"]])
 
 
@@ -58,9 +61,22 @@ def _add_examples(operation: Document, examples: Examples) -> None:
     for parameter in operation.get("parameters", ()):
         if parameter["name"] in examples.parameters:
             parameter["example"] = examples.parameters[parameter["name"]]
+    content = operation["responses"].get("200", {}).get("content", {})
+    if Format.CSV.value in content:
+        content[Format.JSON.value]["example"] = ANSWER
+        content[Format.CSV.value]["example"] = ANSWER_AS_CSV
     if examples.bodies:
         content = operation["requestBody"]["content"]["application/json"]
         content["examples"] = {name: {"summary": name, "value": body} for name, body in examples.bodies.items()}
     if examples.requests:
         lines = (f"- {sentence}: `GET {address}`" for sentence, address in examples.requests.items())
         operation["description"] = "\n".join((operation["description"], "", "To try:", "", *lines))
+
+
+def _without_null(schema: Document) -> Document:
+    """Leave null out of what a query parameter may be: there it is written by leaving the parameter out."""
+    match schema:
+        case {"anyOf": [{**kind}, {"type": "null"}], **rest}:
+            return {**rest, **kind}
+        case _:
+            return schema

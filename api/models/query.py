@@ -1,5 +1,6 @@
 """The query for measurements, as parameters of a GET and as the body of a POST."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 from urllib.parse import urlencode
 from uuid import UUID
@@ -15,6 +16,7 @@ from fieldlab.ownership.scope import ReadScope
 from fieldlab.readings.instant import FOREVER, NEVER, Instant
 from fieldlab.storage.selection import Aggregate, Answer, Last, Position, Selection, StatusFilter, StreamsOf, Wanted
 
+_LONGEST_ADDRESS = 2_000
 _BESIDE_THE_QUESTION = frozenset({"limit", "cursor", "format"})
 
 
@@ -66,9 +68,18 @@ class StreamsQuery(BaseModel):
         return StreamsOf(asset=self.asset) if self.asset is not None else tuple(self.stream)
 
     def address(self, path: str, **changes: object) -> str:
-        """Write the query as the address of a GET, with some of its parameters changed, without its format."""
+        """Write the query as the address of a GET, with some of its parameters changed, without its format.
+
+        A query too long for an address leaves the changes alone: they belong to the same body once more.
+        """
         given = self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"format"}) | changes
-        return f"{path}?{urlencode({key: value for key, value in given.items() if value is not None}, doseq=True)}"
+        whole = _written(path, given)
+        return whole if len(whole) <= _LONGEST_ADDRESS else _written(path, changes)
+
+
+def _written(path: str, parameters: Mapping[str, object]) -> str:
+    kept = {name: value for name, value in parameters.items() if value is not None}
+    return f"{path}?{urlencode(kept, doseq=True)}" if kept else path
 
 
 class MeasurementsQuery(StreamsQuery):

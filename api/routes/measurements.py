@@ -6,7 +6,6 @@ from fastapi import APIRouter, Body, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import examples
 from api.answers import as_json
 from api.answers.media import Format, choose
 from api.answers.response import respond
@@ -22,10 +21,7 @@ ANSWER: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "model": Measurements,
         "description": "One page, with its segments",
-        "content": {
-            Format.JSON.value: {"example": examples.ANSWER},
-            Format.CSV.value: {"schema": {"type": "string"}, "example": examples.ANSWER_AS_CSV},
-        },
+        "content": {Format.CSV.value: {"schema": {"type": "string"}}},
     }
 }
 _DECISION: Final[dict[int | str, dict[str, Any]]] = {200: {"model": Decision, "description": "The segments of a page"}}
@@ -51,7 +47,11 @@ def router() -> APIRouter:
     async def posted_measurements(
         request: Request, scope: Caller, desk: AtDesk, query: Annotated[MeasurementsQuery, Body()]
     ) -> Response:
-        """The same query as of GET, with its parameters as fields of a JSON object."""
+        """The same query as of GET, with its parameters as fields of a JSON object.
+
+        Where the query is too long for an address, the `Link` to the next page holds only its cursor: send the same
+        fields again with it.
+        """
         return await _measurements(request, scope, desk, query)
 
     @routes.get("/segments", summary="Whose data a query gives, without the data", responses=_DECISION)

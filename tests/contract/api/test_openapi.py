@@ -65,6 +65,8 @@ async def test_answers_with_measurements_look_as_the_document_says(database: Dat
         assert set(body["segments"][0]) == set(ANSWER["segments"][0])  # type: ignore[index]
         Measurements.model_validate(body, extra="forbid")
         Measurements.model_validate(ANSWER, extra="forbid")
+        (shown,) = (one for _, _, one in OPERATIONS if one["operationId"] == "measurements")
+        assert shown["responses"]["200"]["content"]["application/json"]["example"] == ANSWER
         alone = (await lab["sme-a"].get("/v1/segments", params={"asset": "mill-1", "limit": 5})).json()
         Decision.model_validate(alone, extra="forbid")
 

@@ -77,6 +77,17 @@ async def test_a_post_of_the_same_fields_gives_the_same_page(lab: Floor) -> None
     assert sent.headers["link"] == asked.headers["link"]
 
 
+async def test_the_links_of_a_query_too_long_for_an_address_hold_its_cursor_alone(lab: Floor) -> None:
+    fields = {"stream": [CURRENT] * 500, "limit": 200}
+    first = await lab["sme-a"].post("/v1/measurements", json={**fields, "format": "csv"})
+    assert len(first.headers["link"]) < 1_000
+    assert first.links["describedby"]["url"] == "/v1/segments"
+    address = httpx.URL(first.links["next"]["url"])
+    assert (address.path, [*address.params]) == ("/v1/measurements", ["cursor"])
+    second = await lab["sme-a"].post("/v1/measurements", json={**fields, "cursor": address.params["cursor"]})
+    assert len(second.json()["rows"]) == 161
+
+
 async def test_buckets_have_one_column_an_aggregate_in_the_order_asked_and_the_grid_of_the_epoch(lab: Floor) -> None:
     body = (
         await got(

@@ -7,6 +7,9 @@ import httpx
 import pytest
 
 from tests.integration.api.lab import CURRENT, Floor
+from tests.servers.engine import EngineName
+
+pytestmark = pytest.mark.parametrize("engine_server", [EngineName.PLAIN], indirect=True)
 
 
 def check(answer: httpx.Response, status: int, kind: str) -> dict[str, Any]:
@@ -52,16 +55,16 @@ def check(answer: httpx.Response, status: int, kind: str) -> dict[str, Any]:
         ({"stream": ""}, "invalid-input", "stream"),
     ],
 )
-async def test_a_wrong_parameter_is_named(lab: Floor, asked: dict[str, Any], kind: str, named: str) -> None:
-    body = check(await lab["sme-a"].get("/v1/measurements", params={"stream": CURRENT, **asked}), 422, kind)
+async def test_a_wrong_parameter_is_named(quiet_lab: Floor, asked: dict[str, Any], kind: str, named: str) -> None:
+    body = check(await quiet_lab["lab"].get("/v1/measurements", params={"stream": CURRENT, **asked}), 422, kind)
     assert named in body["detail"]
     for fault in body.get("errors", ()):
         assert fault["parameter"] == "" or fault["parameter"].split(".")[0] in asked
 
 
 @pytest.mark.parametrize("path", ["/v1/measurements", "/v1/segments", "/v1/latest"])
-async def test_neither_stream_nor_asset_is_not_everything(lab: Floor, path: str) -> None:
-    check(await lab["sme-a"].get(path), 422, "invalid-input")
+async def test_neither_stream_nor_asset_is_not_everything(quiet_lab: Floor, path: str) -> None:
+    check(await quiet_lab["lab"].get(path), 422, "invalid-input")
 
 
 @pytest.mark.parametrize(
@@ -82,20 +85,22 @@ async def test_neither_stream_nor_asset_is_not_everything(lab: Floor, path: str)
         b"",
     ],
 )
-async def test_a_wrong_body_is_a_422(lab: Floor, sent: bytes) -> None:
+async def test_a_wrong_body_is_a_422(quiet_lab: Floor, sent: bytes) -> None:
     headers = {"Content-Type": "application/json"}
-    answer = await lab["sme-a"].post("/v1/measurements", content=sent, headers=headers)
+    answer = await quiet_lab["lab"].post("/v1/measurements", content=sent, headers=headers)
     assert answer.json()["type"].startswith("/problems/invalid-")
     assert answer.status_code == 422
 
 
-async def test_a_body_of_another_type_is_a_422_that_says_so(lab: Floor) -> None:
-    answer = await lab["sme-a"].post("/v1/measurements", content=b"stream=x", headers={"Content-Type": "text/plain"})
+async def test_a_body_of_another_type_is_a_422_that_says_so(quiet_lab: Floor) -> None:
+    answer = await quiet_lab["lab"].post(
+        "/v1/measurements", content=b"stream=x", headers={"Content-Type": "text/plain"}
+    )
     assert "JSON" in check(answer, 422, "invalid-input")["detail"]
 
 
-async def test_a_body_that_is_too_large_is_refused_unread(lab: Floor) -> None:
-    answer = await lab["sme-a"].post("/v1/measurements", json={"stream": ["x" * 3_000_000]})
+async def test_a_body_that_is_too_large_is_refused_unread(quiet_lab: Floor) -> None:
+    answer = await quiet_lab["lab"].post("/v1/measurements", json={"stream": ["x" * 3_000_000]})
     check(answer, 413, "content-too-large")
 
     async def unannounced() -> AsyncIterator[bytes]:
@@ -103,11 +108,15 @@ async def test_a_body_that_is_too_large_is_refused_unread(lab: Floor) -> None:
             yield b"x" * 10_000
 
     headers = {"Content-Type": "application/json"}
-    check(await lab["sme-a"].post("/v1/measurements", content=unannounced(), headers=headers), 413, "content-too-large")
+    check(
+        await quiet_lab["lab"].post("/v1/measurements", content=unannounced(), headers=headers),
+        413,
+        "content-too-large",
+    )
 
 
-async def test_a_stranger_s_body_is_not_even_read(lab: Floor) -> None:
-    async with lab.client(None) as stranger:
+async def test_a_stranger_s_body_is_not_even_read(quiet_lab: Floor) -> None:
+    async with quiet_lab.client(None) as stranger:
         answer = await stranger.post("/v1/measurements", content=b"{", headers={"Content-Type": "application/json"})
     check(answer, 401, "unauthenticated")
 
@@ -123,14 +132,14 @@ async def test_a_stranger_s_body_is_not_even_read(lab: Floor) -> None:
         ({"to": "sme-b", "from": "2031-01-06T08:00:00Z", "owner": "sme-a"}, "invalid-input"),
     ],
 )
-async def test_a_wrong_hand_over_is_a_422(lab: Floor, sent: dict[str, Any], kind: str) -> None:
-    check(await lab["lab"].post("/v1/assets/mill-1/hand-overs", json=sent), 422, kind)
+async def test_a_wrong_hand_over_is_a_422(quiet_lab: Floor, sent: dict[str, Any], kind: str) -> None:
+    check(await quiet_lab["lab"].post("/v1/assets/mill-1/hand-overs", json=sent), 422, kind)
 
 
-async def test_an_unknown_address_and_an_unoffered_method_are_problems_too(lab: Floor) -> None:
-    check(await lab["sme-a"].get("/v1/nothing"), 404, "not-found")
-    check(await lab["sme-a"].get("/v1/me/"), 404, "not-found")
-    answer = await lab["sme-a"].delete("/v1/measurements")
+async def test_an_unknown_address_and_an_unoffered_method_are_problems_too(quiet_lab: Floor) -> None:
+    check(await quiet_lab["lab"].get("/v1/nothing"), 404, "not-found")
+    check(await quiet_lab["lab"].get("/v1/me/"), 404, "not-found")
+    answer = await quiet_lab["lab"].delete("/v1/measurements")
     check(answer, 405, "method-not-allowed")
     assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
@@ -140,32 +149,50 @@ async def test_an_unknown_address_and_an_unoffered_method_are_problems_too(lab: 
     [({"format": "xlsx"}, {}), ({}, {"Accept": "application/pdf"}), ({}, {"Accept": "text/csv;q=0"})],
 )
 async def test_a_format_that_is_not_offered_is_a_406_that_lists_those_that_are(
-    lab: Floor, asked: dict[str, str], headers: dict[str, str]
+    quiet_lab: Floor, asked: dict[str, str], headers: dict[str, str]
 ) -> None:
-    answer = await lab["sme-a"].get("/v1/latest", params={"stream": CURRENT, **asked}, headers=headers)
+    answer = await quiet_lab["lab"].get("/v1/latest", params={"stream": CURRENT, **asked}, headers=headers)
     assert "text/csv" in check(answer, 406, "not-acceptable")["detail"]
 
 
-async def test_a_plus_sign_that_the_address_turned_into_a_space_is_understood(lab: Floor) -> None:
-    answer = await lab["sme-a"].get(f"/v1/measurements?stream={CURRENT}&from=2026-11-21T09:30:00+01:00&limit=1")
-    assert answer.json()["rows"][0][0] == "2026-11-21T08:30:00.000000Z"
+@pytest.mark.parametrize("path", ["assets/%00", "assets/MILL", "streams/%00", "participants/a%20b", "assets/mill-1%0A"])
+async def test_a_name_that_cannot_be_is_a_422(quiet_lab: Floor, path: str) -> None:
+    check(await quiet_lab["lab"].get(f"/v1/{path}"), 422, "invalid-input")
 
 
-async def test_what_fails_inside_says_nothing_but_the_request_id(lab: Floor, caplog: pytest.LogCaptureFixture) -> None:
-    lab.execute("DROP FUNCTION visible.latest")
-    answer = await lab["sme-a"].get("/v1/latest", params={"stream": CURRENT}, headers={"X-Request-Id": "tried-it-1"})
+async def test_an_address_cannot_write_lines_of_its_own_into_the_log(
+    quiet_lab: Floor, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", logger="fieldlab.api"):
+        await quiet_lab["lab"].get("/v1/streams/a%0AINFO%20GET%20/v1/me%20200")
+    assert all("\n" not in record.getMessage() for record in caplog.records)
+    assert any("%0AINFO" in record.getMessage() for record in caplog.records)
+
+
+async def test_a_plus_sign_that_the_address_turned_into_a_space_is_understood(quiet_lab: Floor) -> None:
+    answer = await quiet_lab["lab"].get(f"/v1/segments?stream={CURRENT}&from=2026-11-21T09:30:00+01:00")
+    assert answer.json()["segments"][0]["from"] == "2026-11-21T08:30:00.000000Z"
+
+
+async def test_what_fails_inside_says_nothing_but_the_request_id(
+    quiet_lab: Floor, caplog: pytest.LogCaptureFixture
+) -> None:
+    quiet_lab.execute("DROP FUNCTION visible.latest")
+    answer = await quiet_lab["lab"].get(
+        "/v1/latest", params={"stream": CURRENT}, headers={"X-Request-Id": "tried-it-1"}
+    )
     body = check(answer, 500, "internal")
     assert body["request_id"] == "tried-it-1"
     for inner in ("visible", "psycopg", "SELECT", "function"):
         assert inner not in answer.text
     assert any("tried-it-1" in record.getMessage() and record.exc_info for record in caplog.records)
-    assert (await lab["sme-a"].get("/v1/measurements", params={"stream": CURRENT})).status_code == 200
+    assert (await quiet_lab["lab"].get("/v1/measurements", params={"stream": CURRENT})).status_code == 200
 
 
-async def test_every_problem_s_type_leads_to_a_page_that_explains_it(lab: Floor) -> None:
+async def test_every_problem_s_type_leads_to_a_page_that_explains_it(quiet_lab: Floor) -> None:
     from api.errors import ALL
 
-    async with lab.client(None) as stranger:
+    async with quiet_lab.client(None) as stranger:
         for slug, problem in ALL.items():
             page = await stranger.get(f"/problems/{slug}")
             assert page.status_code == 200
