@@ -75,8 +75,7 @@ def _add_examples(operation: Document, examples: Examples) -> None:
 
 def _without_null(schema: Document) -> Document:
     """Leave null out of what a query parameter may be: there it is written by leaving the parameter out."""
-    match schema:
-        case {"anyOf": [{**kind}, {"type": "null"}], **rest}:
-            return {**rest, **kind}
-        case _:
-            return schema
+    kind, *others = schema.get("anyOf", [schema])
+    if others != [{"type": "null"}]:
+        return schema
+    return {**{name: value for name, value in schema.items() if name != "anyOf"}, **kind}
