@@ -5,7 +5,6 @@ Here an answer is acknowledged when the caller says so, and every loss is told.
 """
 
 import asyncio
-import struct
 import time
 import uuid
 from collections import deque
@@ -22,7 +21,7 @@ from asyncua.crypto import security_policies
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
-from asyncua.ua.uaerrors import BadNoSubscription, BadTimeout, BadTooManyPublishRequests, UaError
+from asyncua.ua.uaerrors import BadNoSubscription, BadTimeout, BadTooManyPublishRequests
 
 from connectors.opcua.address import OPC_UA, Identifier, NodeAddress
 from connectors.opcua.config import Mode, OpcuaOptions, Security
@@ -118,7 +117,15 @@ class Session:
             )
         await self._client.connect_socket()
         await self._client.send_hello()
-        await self._client.open_secure_channel()
+        try:
+            await self._client.open_secure_channel()
+        except (TimeoutError, OSError):
+            if options.security is Security.NONE:
+                raise
+            raise Unavailable(
+                f"no secure channel with {options.security}: is options.server_certificate_file the server's own, does "
+                "it offer this policy, and does it trust options.certificate_file?"
+            ) from None
         await self._client.create_session()
         await self._client.activate_session(username=options.user, password=password or None)
         await self.learn_namespaces()
@@ -299,8 +306,12 @@ class _Unattended(UaSession):
 
 @contextmanager
 def _border() -> Iterator[None]:
-    """Translate what asyncua and the network raise into Unavailable."""
+    """Translate what asyncua and the network raise, which may be anything, into Unavailable."""
     try:
         yield
-    except (OSError, UaError, ValueError, struct.error) as error:
-        raise Unavailable(str(error) or type(error).__name__) from None
+    except Unavailable:
+        raise
+    except TimeoutError:
+        raise Unavailable(f"no answer within {PATIENCE:.0f} s") from None
+    except Exception as error:
+        raise Unavailable(str(error) or type(error).__name__) from error
