@@ -91,6 +91,9 @@ def _shown(signal: Signal, column: Column) -> Column:
         return column
     if signal.whole:
         return column.astype(np.int64)
-    limited: Numbers = np.clip(column.astype(np.float64), signal.low, signal.high)
-    rounded: Numbers = np.round(limited, signal.decimals)
-    return rounded + 0.0
+    numbers: Numbers = column.astype(np.float64)
+    if signal.low is not None or signal.high is not None:
+        numbers = np.clip(numbers, signal.low, signal.high)
+    if signal.decimals is not None:
+        numbers = np.round(numbers, signal.decimals)
+    return numbers + 0.0

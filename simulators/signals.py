@@ -16,8 +16,8 @@ class Kind(StrEnum):
 class Signal:
     """One measured quantity of a machine.
 
-    `unit` is a UCUM code, empty for booleans and texts. `low` and `high` are what the sensor can show, `decimals` is
-    its resolution (values are rounded to it) and `whole` marks a count, which is carried as an integer.
+    `unit` is a UCUM code, empty for booleans and texts. `low` and `high` are what the sensor can show. `decimals` is its
+    resolution: values are rounded to it, or left alone if it is None. `whole` marks a count, carried as an integer.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Signal:
     kind: Kind = Kind.NUMBER
     low: float | None = None
     high: float | None = None
-    decimals: int = 3
+    decimals: int | None = 3
     whole: bool = False
     description: str = ""
 

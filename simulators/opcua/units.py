@@ -2,8 +2,6 @@
 
 from asyncua import ua
 
-from simulators.errors import InvalidSettingError
-
 _UNECE_URI = "http://www.opcfoundation.org/UA/units/un/cefact"
 _CODES = {
     "1": ("C62", "1", "one"),
@@ -39,11 +37,9 @@ _CODES = {
 
 
 def engineering_units(ucum: str) -> ua.EUInformation:
-    """Give the EUInformation of a UCUM unit: its UnitId is the UNECE code as a big-endian number."""
+    """Give the EUInformation of a UCUM unit: its UnitId is the UNECE code as a big-endian number, or -1 without one."""
     if ucum not in _CODES:
-        raise InvalidSettingError(
-            f"unit {ucum!r} has no OPC UA unit here: add its UNECE code to simulators/opcua/units.py"
-        )
+        return ua.EUInformation(UnitId=-1, DisplayName=ua.LocalizedText(ucum), Description=ua.LocalizedText(ucum))
     code, shown, name = _CODES[ucum]
     return ua.EUInformation(
         NamespaceUri=_UNECE_URI,

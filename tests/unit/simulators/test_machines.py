@@ -100,6 +100,7 @@ def test_every_value_is_what_its_signal_describes(name: str) -> None:
                 assert signal.low is not None
                 assert column.min() >= signal.low
                 assert signal.high is None or column.max() < signal.high, f"{signal.name} sits at its limit"
+                assert signal.decimals is not None
                 assert np.array_equal(np.round(column, signal.decimals), column)
 
 
