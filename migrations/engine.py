@@ -18,11 +18,10 @@ class Engine(StrEnum):
     COMMUNITY = "community"
 
 
-_PRELOADED: Final = text(
+_LOADED: Final = text(
     """
-    SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')
-        OR (EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')
-            AND current_setting('shared_preload_libraries') LIKE '%timescaledb%')
+    SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')
+       AND current_setting('timescaledb.disable_load', true) IS NOT NULL
     """
 )
 _LICENCE: Final = text("SELECT current_setting('timescaledb.license', true)")
@@ -117,6 +116,12 @@ _CONTINUOUS_ROLLUP: Final = text(
     WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS {_ROLLUP_QUERY} WITH NO DATA
     """
 )
+_DESCRIBE_ROLLUP: Final = text(
+    """
+    COMMENT ON VIEW fieldlab.measurement_1m IS 'Measurements by stream and minute; owners change on whole minutes only.'
+    """
+)
+
 _EXTEND: Final = text("CREATE EXTENSION IF NOT EXISTS timescaledb SCHEMA public")
 _IS_HYPERTABLE: Final = text(
     """
@@ -157,11 +162,15 @@ _REFRESH: Final = text(
 )
 
 
-def extend(connection: Connection) -> Engine:
-    """Tell what the server is, and install TimescaleDB in this database if the server has it loaded."""
-    if not connection.scalar(_PRELOADED):
+def extend(connection: Connection, *, stay_plain: bool = False) -> Engine:
+    """Tell what the server is, and install TimescaleDB in this database if the server has it loaded.
+
+    With `stay_plain` a database without TimescaleDB is left without it.
+    """
+    installed = connection.scalar(text("SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')"))
+    if not installed and (stay_plain or not connection.scalar(_LOADED)):
         return Engine.PLAIN
-    if not connection.scalar(text("SELECT to_regclass('timescaledb_information.hypertables') IS NOT NULL")):
+    if not installed:
         if connection.scalar(text("SELECT to_regclass('fieldlab.measurement') IS NOT NULL")):
             connection.execute(_DROP_ROLLUP)
         connection.execute(_UNSHIM)
@@ -202,3 +211,4 @@ def _build(connection: Connection, engine: Engine) -> None:
         connection.execute(_REFRESH)
     else:
         connection.execute(_ROLLUP)
+    connection.execute(_DESCRIBE_ROLLUP)

@@ -42,6 +42,7 @@ _SETTLE: Final = text(
         EXECUTE format('GRANT CREATE ON DATABASE %I TO fieldlab_owner', current_database());
     END $$;
     CREATE SCHEMA IF NOT EXISTS fieldlab AUTHORIZATION fieldlab_owner;
+    COMMENT ON SCHEMA fieldlab IS 'The tables of the platform; processes have the least rights on them.';
     """
 )
 

@@ -40,16 +40,19 @@ class MigrationReport:
     open: tuple[str, ...] = ()
 
 
-def migrate(admin_url: str, *, tell: Callable[[str], None] = lambda _: None) -> MigrationReport:
+def migrate(
+    admin_url: str, *, tell: Callable[[str], None] = lambda _: None, stay_plain: bool = False
+) -> MigrationReport:
     """Bring the database to head and fit it to its engine; safe to run twice, and by two at once.
 
+    With `stay_plain` a database without TimescaleDB is left without it, whatever the server has.
     The URL's user must be able to create roles and extensions. `tell` gets a line before each step that may take long.
     """
     with _connected(admin_url) as connection:
         connection.execute(_ONE_AT_A_TIME)
         create_roles(connection)
         connection.execute(_EXTENSIONS)
-        engine = engines.extend(connection)
+        engine = engines.extend(connection, stay_plain=stay_plain)
         if engine is Engine.PLAIN:
             engines.shim(connection)
         if engine is Engine.COMMUNITY:

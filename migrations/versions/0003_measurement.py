@@ -63,7 +63,8 @@ REVOKE ALL ON FUNCTION fieldlab.conflicting_rows FROM PUBLIC;
 
 DROP = """
 DROP FUNCTION fieldlab.conflicting_rows;
-DROP TABLE fieldlab.gap, fieldlab.reject, fieldlab.measurement;
+DROP TABLE fieldlab.measurement;
+DROP TABLE fieldlab.gap, fieldlab.reject;
 """
 
 
