@@ -16,7 +16,7 @@ class Kind(StrEnum):
 class Signal:
     """One measured quantity of a machine.
 
-    `unit` is a UCUM code, empty for booleans and texts. `low` and `high` are what the sensor can show. `decimals` is its
+    `unit` is a UCUM code, empty for booleans and texts. `low` and `high` are what the sensor shows. `decimals` is its
     resolution: values are rounded to it, or left alone if it is None. `whole` marks a count, carried as an integer.
     """
 
