@@ -7,18 +7,19 @@ import psycopg
 import pytest
 from alembic.script import ScriptDirectory
 
+import migrations
 from fieldlab.errors import Unavailable
-from migrations import runner
 from migrations.runner import downgrade, head, migrate
 from tests.servers.database import Database
 from tests.servers.engine import EngineName
 
 ENGINES = {EngineName.PLAIN: {"plain"}, EngineName.TIMESCALEDB: {"apache", "community"}}
 CONTENTS = """
-    SELECT n.nspname || '.' || c.relname || ' ' || c.relkind::text || ' ' || coalesce(c.relacl, acldefault('r', c.relowner))::text
+    SELECT c.oid::regclass || ' ' || c.relkind::text || ' ' || coalesce(c.relacl, acldefault('r', c.relowner))::text
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname IN ('fieldlab', 'visible')
     UNION ALL
-    SELECT p.oid::regprocedure::text || ' ' || coalesce(p.proacl, acldefault('f', p.proowner))::text || md5(p.prosrc) || p.proconfig::text
+    SELECT p.oid::regprocedure || ' ' || coalesce(p.proacl, acldefault('f', p.proowner))::text || md5(p.prosrc)
+        || p.proconfig::text
     FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace WHERE n.nspname IN ('fieldlab', 'visible')
     UNION ALL
     SELECT nspname || ' ' || nspacl::text FROM pg_namespace WHERE nspname IN ('fieldlab', 'visible')
@@ -64,7 +65,7 @@ def test_up_down_and_up_again_gives_the_same(blank_database: Database) -> None:
 def test_each_revision_can_be_taken_back_and_made_again(blank_database: Database) -> None:
     migrate(blank_database.admin)
     before = contents(blank_database)
-    script = ScriptDirectory(str(runner.Path(runner.__file__).parent))
+    script = ScriptDirectory(migrations.__path__[0])
     for revision in script.walk_revisions():
         target = revision.down_revision
         downgrade(blank_database.admin, str(target or "base"))
