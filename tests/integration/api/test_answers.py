@@ -264,7 +264,8 @@ async def test_an_answer_is_packed_when_asked_and_worth_it(lab: Floor) -> None:
 
 async def test_head_is_get_without_its_body(lab: Floor) -> None:
     url = f"/v1/measurements?stream={CURRENT}&limit=10"
-    whole, head = await lab["sme-a"].get(url), await lab["sme-a"].head(url)
+    plain = {"Accept-Encoding": "identity"}  # packed, the length depends on the moment of the decision
+    whole, head = await lab["sme-a"].get(url, headers=plain), await lab["sme-a"].head(url, headers=plain)
     assert head.status_code == 200
     assert head.content == b""
     assert {**head.headers, "x-request-id": ""} == {**whole.headers, "x-request-id": ""}
