@@ -29,9 +29,8 @@ def gateway(
     Each option can be given as FIELDLAB_GATEWAY_… in the environment. Passwords of sources come from the environment
     variables that the sources name.
     """
-    from gateway.process import run
-
     from cli.stop import until_stopped
+    from gateway.process import run
 
     settings = GatewaySettings.load(
         gateway_database_url=database_url, gateway_host=host, gateway_port=port, gateway_directory=directory
