@@ -174,6 +174,6 @@ def _explained(reason: str, protocol: Protocol) -> str:
     text = reason.lower()
     if "taken over" in text:
         return f"{reason}: another client uses the same client id; give each gateway a name of its own"
-    if "protocol version" in text or ("closed the connection" in text and protocol is Protocol.V5):
+    if protocol is Protocol.V5 and ("protocol version" in text or "before it answered" in text):
         return f"{reason} (where it speaks no MQTT 5, set options.protocol to 3.1.1)"
     return reason

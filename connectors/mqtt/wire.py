@@ -52,6 +52,7 @@ class Wire(asyncio.Protocol):
         self._keep_alive = account.keep_alive
         self._heard = time.monotonic()
         self._paused = False
+        self._leaving = False
         self._transport: asyncio.Transport | None = None
         self._ping: asyncio.TimerHandle | None = None
 
@@ -123,10 +124,11 @@ class Wire(asyncio.Protocol):
             self._transport.resume_reading()
 
     async def close(self) -> None:
-        """Say goodbye, so that the broker keeps the session without waiting for a sign of life."""
+        """Say goodbye and wait for the broker to hang up: then it has read every acknowledgement before."""
         if self._transport is not None and not self.lost.done():
+            self._leaving = True
+            self.resume()
             self._codec.leave()
-            self._transport.close()
             await asyncio.wait((self.lost,), timeout=_FAREWELL)
         self.abort()
 
@@ -142,7 +144,9 @@ class Wire(asyncio.Protocol):
             self._stay_alive()
 
     def data_received(self, data: bytes) -> None:
-        """Cut what was read into packets."""
+        """Cut what was read into packets; what comes after the farewell is not taken, and comes again."""
+        if self._leaving:
+            return
         self._heard = time.monotonic()
         try:
             arrivals, others = self._cutter.cut(data)
@@ -159,7 +163,8 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell that the socket is gone."""
-        self._end("the broker closed the connection" if exc is None else f"the connection broke: {exc}")
+        when = "" if self._accepted.done() else " before it answered"
+        self._end(f"the broker closed the connection{when}" if exc is None else f"the connection broke{when}: {exc}")
 
     def _welcome(self, welcome: Welcome) -> None:
         self._keep_alive = welcome.keep_alive or self._keep_alive

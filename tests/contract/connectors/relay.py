@@ -25,7 +25,7 @@ class Relay:
         task = asyncio.current_task()
         if task is not None:
             self._tasks.add(task)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, asyncio.CancelledError):
             reader, writer = await asyncio.open_connection(*self._server)
             self._writers |= {answer, writer}
             await asyncio.gather(self._pass(client, writer), self._pass(reader, answer))
