@@ -12,7 +12,7 @@ from fieldlab.readings.instant import Instant
 from fieldlab.readings.origin import Clock
 from fieldlab.readings.reject import Reason, Reject
 from fieldlab.readings.samples import Samples
-from fieldlab.readings.status import BAD_NO_DATA, BAD_OUT_OF_RANGE, signed, stored
+from fieldlab.readings.status import BAD_NO_DATA, BAD_OUT_OF_RANGE, GOOD, signed, stored
 
 MOST: Final = 10_000
 """Elements of the largest array that is taken."""
@@ -66,23 +66,34 @@ def decode(
     there is a gap from the reading before: the latest of its node in this notification, else in `last`, else `since`.
     """
     decoded = Decoded()
-    samples = decoded.samples
+    samples, latest = decoded.samples, decoded.last
+    addresses, times, values, texts = samples.addresses, samples.times, samples.values, samples.texts
+    statuses, origins = samples.statuses, samples.origins
+    stamp: datetime | None = None
+    time, clock = received_at, Clock.RECEIPT.value
     for place, reading in enumerate(readings):
         address, value, code, source_time, server_time = reading
-        time, clock = _stamped(source_time, server_time, received_at + place)
-        mark = len(samples.addresses)
+        if source_time is None or source_time != stamp:  # values of one moment are many, and reading a time is slow
+            time, clock = _stamped(source_time, server_time, Instant(received_at + place))
+            stamp = source_time if clock == Clock.SOURCE else None
         if isinstance(value, (float, int)) and math.isfinite(value):
-            _keep(samples, address, float(value), None, stored(code))
+            addresses.append(address)
+            times.append(time)
+            values.append(float(value))
+            texts.append(None)
+            statuses.append(stored(code) if code else GOOD)
+            origins.append(clock)
+            count = 1
         else:
-            _take(decoded, reading, value, address, Instant(time), received_at)
-        count = len(samples.addresses) - mark
-        samples.times.extend([time] * count)
-        samples.origins.extend([clock] * count)
+            count = len(addresses)
+            _take(decoded, reading, value, address, time, received_at)
+            count = len(addresses) - count
+            times.extend([time] * count)
+            origins.extend([clock] * count)
         if code & _OVERFLOW == _OVERFLOW:
-            before = decoded.last.get(address) or last.get(address) or since
-            addresses = tuple(samples.addresses[mark:]) or (address,)
-            decoded.gaps.append(_dropped(addresses, before, Instant(time)))
-        decoded.last[address] = Instant(time)
+            before = latest.get(address) or last.get(address) or since
+            decoded.gaps.append(_dropped(tuple(addresses[len(addresses) - count :]) or (address,), before, time))
+        latest[address] = time
     return decoded
 
 
@@ -144,12 +155,12 @@ def _text(value: object) -> str | None:
             return None
 
 
-def _stamped(source: datetime | None, server: datetime | None, receipt: int) -> tuple[int, int]:
-    """Choose the time of a reading, in microseconds from the Unix epoch, and the clock that gave it."""
+def _stamped(source: datetime | None, server: datetime | None, receipt: Instant) -> tuple[Instant, int]:
+    """Choose the time of a reading and the clock that gave it."""
     if source is not None and _NO_TIME[0] < source < _NO_TIME[1]:
-        return (source - _EPOCH) // _MICROSECOND, Clock.SOURCE.value
+        return Instant((source - _EPOCH) // _MICROSECOND), Clock.SOURCE.value
     if server is not None and _NO_TIME[0] < server < _NO_TIME[1]:
-        return (server - _EPOCH) // _MICROSECOND, Clock.SERVER.value
+        return Instant((server - _EPOCH) // _MICROSECOND), Clock.SERVER.value
     return receipt, Clock.RECEIPT.value
 
 
