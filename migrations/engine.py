@@ -154,10 +154,29 @@ _COLUMNSTORE: Final = (
         "CALL public.add_columnstore_policy('fieldlab.measurement', after => interval '7 days', if_not_exists => true)"
     ),
 )
+# Oldest first: newest first moves the border of what is stored past what is not stored yet, which is then missing.
 _REFRESH: Final = text(
     """
     SELECT public.add_continuous_aggregate_policy('fieldlab.measurement_1m', start_offset => NULL,
-        end_offset => interval '2 minutes', schedule_interval => interval '1 minute', if_not_exists => true)
+        end_offset => interval '2 minutes', schedule_interval => interval '1 minute', if_not_exists => true,
+        refresh_newest_first => false)
+    """
+)
+# What a rollup is stored in lies in a schema that TimescaleDB needs open to everybody; see `fieldlab_chunk`.
+_ENCLOSE_ROLLUP: Final = text(
+    """
+    DO $$
+    DECLARE
+        part record;
+    BEGIN
+        FOR part IN
+            SELECT oid::regclass AS name, CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END AS kind FROM pg_class
+            WHERE relnamespace = '_timescaledb_internal'::regnamespace AND relowner = 'fieldlab_owner'::regrole
+              AND relkind IN ('r', 'v')
+        LOOP
+            EXECUTE format('ALTER %s %s SET SCHEMA fieldlab_chunk', part.kind, part.name);
+        END LOOP;
+    END $$
     """
 )
 
@@ -208,6 +227,7 @@ def _build(connection: Connection, engine: Engine) -> None:
         for statement in _COLUMNSTORE:
             connection.execute(statement)
         connection.execute(_CONTINUOUS_ROLLUP)
+        connection.execute(_ENCLOSE_ROLLUP)
         connection.execute(_REFRESH)
     else:
         connection.execute(_ROLLUP)

@@ -22,11 +22,11 @@ _STATEMENTS: Final = text(
     FROM pg_namespace, kept
     WHERE nspname = 'public' AND has_schema_privilege('public', oid, 'USAGE')
     UNION ALL
-    SELECT unnest(ARRAY[format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', oid::regprocedure),
-                        format('GRANT EXECUTE ON FUNCTION %s TO %s', oid::regprocedure, by)])
+    SELECT unnest(ARRAY[format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', oid::regprocedure),
+                        format('GRANT EXECUTE ON ROUTINE %s TO %s', oid::regprocedure, by)])
     FROM pg_proc, kept
     WHERE (pronamespace = 'pg_catalog'::regnamespace AND proname ~ :telling
-           OR pronamespace::regnamespace::text ~ :schemas AND prokind = 'f')
+           OR pronamespace::regnamespace::text ~ :schemas AND prokind IN ('f', 'p'))
       AND has_function_privilege('public', oid, 'EXECUTE')
     UNION ALL
     SELECT unnest(ARRAY[format('REVOKE ALL ON %s FROM PUBLIC', oid::regclass),
@@ -48,6 +48,10 @@ _STATEMENTS: Final = text(
     FROM pg_proc
     WHERE prosecdef AND pronamespace IN ('fieldlab'::regnamespace, 'visible'::regnamespace)
       AND 'debug_print_plan=off' <> ALL (coalesce(proconfig, '{}'))
+    UNION ALL
+    SELECT 'UPDATE _timescaledb_catalog.hypertable SET associated_schema_name = schema_name '
+           'WHERE schema_name = ''fieldlab_chunk'' AND associated_schema_name <> schema_name'
+    WHERE to_regclass('_timescaledb_catalog.hypertable') IS NOT NULL
     """
 )
 
@@ -58,7 +62,7 @@ _LEFT: Final = text(
     UNION ALL
     SELECT 'function ' || oid::regprocedure FROM pg_proc
     WHERE (pronamespace = 'pg_catalog'::regnamespace AND proname ~ :telling
-           OR pronamespace::regnamespace::text ~ :schemas AND prokind = 'f')
+           OR pronamespace::regnamespace::text ~ :schemas AND prokind IN ('f', 'p'))
       AND has_function_privilege('public', oid, 'EXECUTE')
     UNION ALL
     SELECT 'relation ' || oid::regclass FROM pg_class
