@@ -71,6 +71,7 @@ class MqttConnector:
 
     async def run(self, deliver: Deliver) -> None:
         """Hand over what arrives until cancelled; connections that fail are tried again for ever."""
+        self._secret.read()
         inbox = Inbox(most=self._options.receive_maximum, heard=self._heard_until)
         await together(self._keep_connected(inbox, self._tls()), self._hand_over(inbox, deliver))
 
@@ -98,7 +99,7 @@ class MqttConnector:
                     self._connected = False
                     told = "" if backoff.stood(time.monotonic() - opened) else told
                     await wire.close()
-            except (OSError, Unavailable) as error:
+            except (OSError, Unavailable, InvalidSettings) as error:  # a password file may be away for a moment
                 reason = _explained(str(error), self._options.protocol)
             if reason != told:
                 _log.warning("Source %s: %s: %s; trying again.", self._slug, self._server, reason)

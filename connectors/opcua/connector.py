@@ -63,7 +63,10 @@ class OpcuaConnector:
         as `lifetime`.
         """
         self._check_files()
-        logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+        self._secret.read()
+        library = logging.getLogger("asyncua")
+        if library.level == logging.NOTSET:
+            library.setLevel(logging.CRITICAL)  # what it logs is told here, once and with the source's name
         waiting: asyncio.Queue[Delivery] = asyncio.Queue(_WAITING)
         await together(self._keep_connected(waiting), _hand_over(waiting, deliver))
 
@@ -85,7 +88,7 @@ class OpcuaConnector:
                     await session.close()
             except SubscriptionLost as loss:
                 reason, cause = str(loss), Cause.SUBSCRIPTION_LOST
-            except Unavailable as loss:
+            except (Unavailable, InvalidSettings) as loss:  # a password file may be away for a moment
                 reason, cause = str(loss), Cause.SOURCE_UNREACHABLE
             if reason != told:
                 _log.warning("Source %s: %s: %s; trying again.", self._slug, self._url, reason)
