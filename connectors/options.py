@@ -19,7 +19,7 @@ def checked(source: Source, model: type[M]) -> M:
         return model.model_validate(dict(source.options))
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False, include_context=False)
-        sentences = [_sentence(".".join(["options", *map(str, f["loc"])]), f["type"], f["msg"], model) for f in faults]
+        sentences = [_sentence(_key(f["loc"]), f["type"], f["msg"], model) for f in faults]
         raise InvalidSettings(f"Source {source.slug}: {' '.join(sentences)}") from None
 
 
@@ -42,6 +42,11 @@ def address_of(source: Source, ports: Mapping[str, int]) -> SplitResult:
             f"{where} holds a user or password; give options.user, and options.password_env or options.password_file."
         )
     return url
+
+
+def _key(place: tuple[int | str, ...]) -> str:
+    """Name a key by its place; a part in parentheses is no key but a variant of a union."""
+    return ".".join(["options", *(str(part) for part in place if not str(part).startswith("("))])
 
 
 def _sentence(key: str, kind: str, message: str, model: type[BaseModel]) -> str:

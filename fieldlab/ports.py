@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from fieldlab.assets.description import Description
 from fieldlab.readings.gap import Gap
 from fieldlab.readings.reject import Reject
 from fieldlab.readings.samples import Samples
@@ -15,7 +16,7 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Delivery:
-    """What arrived together from one source.
+    """What arrived together from one source; `described` is what it says of addresses of its own accord.
 
     `safe` is called once, from the event loop's thread, when every part of the delivery will survive a crash: only
     then may the connector acknowledge it to its source. Deliveries of one source become safe in the order handed over.
@@ -24,6 +25,7 @@ class Delivery:
     samples: Samples
     rejects: tuple[Reject, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    described: tuple[Description, ...] = ()
     safe: Callable[[], None] = _nothing
 
 

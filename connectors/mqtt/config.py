@@ -3,9 +3,11 @@
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from connectors.mqtt.payload import JsonPayload, Payload
 
 PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 """The schemes of a source's URL, each with the port that goes without saying."""
@@ -20,15 +22,6 @@ class Protocol(StrEnum):
 
     V5 = "5"
     V311 = "3.1.1"
-
-
-class TimeUnit(StrEnum):
-    """What a time that is a number counts, from the Unix epoch."""
-
-    SECONDS = "s"
-    MILLISECONDS = "ms"
-    MICROSECONDS = "us"
-    NANOSECONDS = "ns"
 
 
 def _filter(text: str) -> str:
@@ -53,23 +46,13 @@ def _version(given: object) -> object:
     return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
 
 
-class JsonPayload(BaseModel):
-    """A JSON object or array in each message, of which every number, boolean and text is taken."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format: Literal["json"] = "json"
-    time: Annotated[str, Field(min_length=1)] | None = "time"
-    time_unit: TimeUnit | None = None
-
-
 class MqttOptions(BaseModel):
     """The options of an MQTT source; `README.md` explains each."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     topics: Annotated[tuple[Annotated[str, AfterValidator(_filter)], ...], Field(min_length=1)]
-    payload: JsonPayload = JsonPayload()
+    payload: Payload = JsonPayload()
     protocol: Annotated[Protocol, BeforeValidator(_version)] = Protocol.V5
     client_id: Annotated[str, AfterValidator(_client_id)] | None = None
     user: Annotated[str, Field(min_length=1)] | None = None

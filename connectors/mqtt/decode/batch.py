@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from fieldlab.assets.description import Description
 from fieldlab.readings.instant import Instant
 from fieldlab.readings.reject import Reason, Reject
 from fieldlab.readings.samples import Samples
@@ -30,14 +31,16 @@ class Decoded:
 
     samples: Samples
     rejects: tuple[Reject, ...]
+    described: tuple[Description, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
-    """What a burst of messages held, gathered in columns."""
+    """What a burst of messages held, gathered in columns, and what they say of their addresses."""
 
     samples: Samples = field(default_factory=Samples)
     rejects: list[Reject] = field(default_factory=list)
+    described: list[Description] = field(default_factory=list)
 
     def refuse(self, message: Message, reason: Reason, detail: str, *, address: str | None = None) -> None:
         """Put a message, or one value of it at `address`, among the rejects."""

@@ -7,10 +7,11 @@ from typing import Final
 
 import orjson
 
-from connectors.mqtt.config import JsonPayload
 from connectors.mqtt.decode.batch import Batch, Message
 from connectors.mqtt.decode.moment import moment_of
-from fieldlab.errors import InvalidInput, InvalidTime
+from connectors.mqtt.decode.refused import Refused
+from connectors.mqtt.payload import JsonPayload
+from fieldlab.errors import InvalidTime
 from fieldlab.readings.instant import Instant
 from fieldlab.readings.origin import Clock
 from fieldlab.readings.reject import Reason
@@ -26,10 +27,6 @@ LONGEST_ADDRESS: Final = 2_000
 _REMEMBERED: Final = 100_000
 _SPACED_COLON: Final = re.compile(rb"\s:")
 _NO_NUMBER: Final = re.compile(r"NaN|Inf(?:inity)?", flags=re.IGNORECASE)
-
-
-class _Malformed(InvalidInput):
-    """The whole document is refused."""
 
 
 class JsonDecoder:
@@ -49,7 +46,7 @@ class JsonDecoder:
         mark, kept = len(batch.samples.addresses), len(batch.rejects)
         try:
             self._add(batch, message, mark)
-        except (InvalidTime, _Malformed) as refusal:
+        except (InvalidTime, Refused) as refusal:
             for column in (batch.samples.addresses, batch.samples.values, batch.samples.texts):
                 del column[mark:]
             del batch.rejects[kept:]
@@ -58,7 +55,7 @@ class JsonDecoder:
 
     def _add(self, batch: Batch, message: Message, mark: int) -> None:
         topic, payload, received_at, retained, missing = message
-        document = _parsed(payload, missing)
+        document = parsed(payload, missing)
         moment: Instant | None = None
         if isinstance(document, dict):
             keys = len(document)
@@ -72,13 +69,13 @@ class JsonDecoder:
             batch.refuse(message, Reason.WRONG_TYPE, detail)
             return
         if payload.count(b":") != keys:
-            _refuse_repeated_keys(payload, keys)
+            refuse_repeated_keys(payload, keys)
         samples = batch.samples
         count = len(samples.addresses) - mark
         if count == 0:
             return
         if count > MOST:
-            raise _Malformed(f"The document holds {count} values; send at most {MOST} in a message.")
+            raise Refused(f"The document holds {count} values; send at most {MOST} in a message.")
         if retained and moment is None:
             raise InvalidTime(
                 "The broker kept this message from before and it holds no time, so when it was measured is not known; "
@@ -93,7 +90,7 @@ class JsonDecoder:
     ) -> int:
         """Append addresses, values and texts of one level and all below it; returns the number of keys below."""
         if depth > DEEPEST:
-            raise _Malformed(f"The document is nested deeper than {DEEPEST} levels; send it flatter.")
+            raise Refused(f"The document is nested deeper than {DEEPEST} levels; send it flatter.")
         addresses, values, texts = batch.samples.addresses, batch.samples.values, batch.samples.texts
         names = self._names_at(prefix)
         keys = 0
@@ -135,22 +132,22 @@ class JsonDecoder:
         return names
 
     def _name(self, names: dict[str | int, str], prefix: str, key: str | int) -> str:
-        """Make the address of a key and remember it; raises _Malformed for one that cannot be kept."""
+        """Make the address of a key and remember it; raises Refused for one that cannot be kept."""
         address = prefix + (key.replace("\\", "\\\\").replace(".", "\\.") if isinstance(key, str) else str(key))
         if len(address) > LONGEST_ADDRESS:
-            raise _Malformed(f"The address {address[:60]!r}… is longer than {LONGEST_ADDRESS} characters.")
+            raise Refused(f"The address {address[:60]!r}… is longer than {LONGEST_ADDRESS} characters.")
         if "\0" in address:
-            raise _Malformed(f"The key at {address[:60]!r} holds a NUL character; name it without.")
+            raise Refused(f"The key at {address[:60]!r} holds a NUL character; name it without.")
         if self._remembered < _REMEMBERED:
             names[key] = address
             self._remembered += 1
         return address
 
 
-def _parsed(payload: bytes, missing: int) -> object:
-    """Parse strictly: no NaN, no trailing text, UTF-8 alone; raises _Malformed that tells the place."""
+def parsed(payload: bytes, missing: int) -> object:
+    """Parse strictly: no NaN, no trailing text, UTF-8 alone; raises Refused that tells the place."""
     if len(payload) + missing > LARGEST:
-        raise _Malformed(f"The payload has {len(payload) + missing} bytes; send at most {LARGEST} in a message.")
+        raise Refused(f"The payload has {len(payload) + missing} bytes; send at most {LARGEST} in a message.")
     try:
         document: object = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
@@ -158,17 +155,32 @@ def _parsed(payload: bytes, missing: int) -> object:
         no_number = _NO_NUMBER.match(error.doc, error.pos)
         if no_number is not None:
             detail = f"Not JSON: {no_number[0]} {place}; JSON knows no such number, send null instead."
-            raise _Malformed(detail) from None
-        raise _Malformed(f"Not JSON: {error.msg} {place}.") from None
+            raise Refused(detail) from None
+        raise Refused(f"Not JSON: {error.msg} {place}.") from None
     return document
 
 
-def _refuse_repeated_keys(payload: bytes, keys: int) -> None:
-    """Raise _Malformed for a document with a key that stands twice in an object: one of its values would be lost.
+def keys_in(document: object) -> int:
+    """Count the keys of a document, at every level."""
+    keys, inner = 0, [document]
+    while inner:
+        node = inner.pop()
+        if isinstance(node, dict):
+            keys += len(node)
+            inner.extend(node.values())
+        elif isinstance(node, list):
+            inner.extend(node)
+    return keys
+
+
+def refuse_repeated_keys(payload: bytes, keys: int) -> None:
+    """Raise Refused for a document with a key that stands twice in an object: one of its values would be lost.
 
     Each key is followed by a colon, so a document with as many colons as keys, `keys`, repeats none; most others are
     cleared by counting the colons that follow a quotation mark. What is left is parsed again, with care.
     """
+    if payload.count(b":") == keys:
+        return
     if payload.count(b'":') == keys and _SPACED_COLON.search(payload) is None:
         return
     json.loads(payload, object_pairs_hook=_unrepeated)
@@ -178,7 +190,7 @@ def _unrepeated(pairs: list[tuple[str, object]]) -> None:
     seen: set[str] = set()
     for key, _ in pairs:
         if key in seen:
-            raise _Malformed(f"The key {key[:60]!r} stands twice in an object; send it once.")
+            raise Refused(f"The key {key[:60]!r} stands twice in an object; send it once.")
         seen.add(key)
 
 

@@ -7,7 +7,8 @@ import yaml
 from pydantic import BaseModel
 
 import connectors
-from connectors.mqtt.config import JsonPayload, MqttOptions
+from connectors.mqtt.config import MqttOptions
+from connectors.mqtt.payload import JsonPayload
 from connectors.opcua.config import OpcuaOptions
 from connectors.registry import build
 from fieldlab.assets.source import Source, Wire

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.mqtt.config import JsonPayload, TimeUnit
 from connectors.mqtt.decode import Decoded, decode
 from connectors.mqtt.decode.batch import RAW_KEPT
 from connectors.mqtt.decode.json_document import DEEPEST, LARGEST, MOST
+from connectors.mqtt.payload import JsonPayload, TimeUnit
 from fieldlab.readings.instant import Instant
 from fieldlab.readings.origin import Clock
 from fieldlab.readings.reject import Reason
