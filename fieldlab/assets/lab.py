@@ -69,3 +69,15 @@ class Lab(_Declared):
             if bound and asset.source is None:
                 raise ValueError(f"assets.{slug}.streams.{bound[0]}.address: the asset names no source")
         return self
+
+    @model_validator(mode="after")
+    def _an_address_feeds_one_stream(self) -> "Lab":
+        fed: dict[tuple[str, str], str] = {}
+        for slug, asset in self.assets.items():
+            for name, stream in asset.streams.items():
+                if asset.source is None or stream.address is None:
+                    continue
+                first = fed.setdefault((asset.source, stream.address), f"{slug}.{name}")
+                if first != f"{slug}.{name}":
+                    raise ValueError(f"assets.{slug}.streams.{name}.address: {stream.address!r} feeds {first} already")
+        return self

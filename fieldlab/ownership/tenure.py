@@ -53,7 +53,7 @@ def hand_over(timeline: Timeline, booking: Tenure) -> Timeline:
     host = next((tenure for tenure in timeline if tenure.interval.covers(booking.interval)), None)
     if host is None or host.booked:
         raise TenureConflict("The asset is booked for some of that time; choose another time.")
-    return _replaced(timeline, host, _cut_out(host, booking.interval, booking))
+    return _replaced(timeline, host, _cut_out(host, booking.interval, replace(booking, booked=True)))
 
 
 def return_early(timeline: Timeline, at: Instant, home_owner: str) -> Timeline:
@@ -61,8 +61,8 @@ def return_early(timeline: Timeline, at: Instant, home_owner: str) -> Timeline:
 
     Raises TenureConflict if nothing is booked at that time, or the booking begins only then.
     """
-    ending = next(tenure for tenure in timeline if at in tenure.interval)
-    if not ending.booked or ending.interval.start == at:
+    ending = next((tenure for tenure in timeline if at in tenure.interval), None)
+    if ending is None or not ending.booked or ending.interval.start == at:
         raise TenureConflict("Nothing that could be returned is booked at that time.")
     rest = Interval(start=at, until=ending.interval.until).on_whole_minutes()
     home = Tenure(owner=home_owner, interval=rest)

@@ -8,6 +8,8 @@ from fieldlab.errors import InvalidTime
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_FIRST: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_LAST: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 _RFC3339: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d+))?([Zz]|[+-]\d{2}:\d{2})", flags=re.ASCII
 )
@@ -38,15 +40,18 @@ class Instant(int):
         try:
             moment = datetime.fromisoformat(f"{day}T{clock}.{micros}{offset.upper().replace('Z', '+00:00')}")
             return cls.of(moment)
-        except (ValueError, OverflowError) as error:
+        except ValueError as error:
             raise InvalidTime(f"The time {text!r} cannot be: {error}.") from None
 
     @classmethod
     def of(cls, moment: datetime) -> Self:
-        """Convert an aware datetime; raises InvalidTime for a naive one."""
-        if moment.tzinfo is None:
+        """Convert an aware datetime; raises InvalidTime for a naive one, or one outside the years 1 to 9999 in UTC."""
+        if moment.utcoffset() is None:
             raise InvalidTime(f"The time {moment.isoformat()} has no offset; give one, or Z for UTC.")
-        return cls((moment - _EPOCH) // _MICROSECOND)
+        micros = (moment - _EPOCH) // _MICROSECOND
+        if not _FIRST <= micros <= _LAST:
+            raise InvalidTime(f"The time {moment.isoformat()} is outside the years 1 to 9999 in UTC.")
+        return cls(micros)
 
     @classmethod
     def now(cls) -> Self:

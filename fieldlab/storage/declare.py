@@ -87,7 +87,7 @@ def _settle(
     differing = {column: value for column, value in values.items() if getattr(row, column) != value}
     if kept := sorted(_FIXED.get(kind, set()) & set(differing)):
         raise Conflict(
-            f"{kind} {name}: {', '.join(kept)} cannot change, because data is stored under it; "
+            f"{kind} {name}: {', '.join(column.removesuffix('_id') for column in kept)} cannot change, because data is stored under it; "
             "declare a new name for what is new."
         )
     if differing:
