@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ from tests.contract.connectors.relay import relay
 from tests.contract.connectors.sink import Sink, running, wait_for
 from tests.contract.connectors.test_mqtt import publish
 from tests.servers.broker import Broker, BrokerName
+
+ROOT = Path(__file__).parents[3]
 
 
 class Lab:
@@ -119,6 +122,50 @@ async def test_a_message_that_comes_again_because_the_cable_was_cut_is_taken_onc
         await lab.send({"n": 9})
         await again.until(lambda: 9 in again.values())
     assert again.values() == [9], "all was acknowledged over the new connection"
+
+
+GATEWAY = """
+import asyncio, sys
+from connectors.registry import build
+from fieldlab.assets.source import Source, Wire
+
+async def deliver(delivery):
+    print(len(delivery.samples), flush=True)
+
+source = Source(id=1, slug=sys.argv[2], wire=Wire.MQTT, url=sys.argv[1], options={"topics": [sys.argv[2] + "/#"]})
+connector = build(source, client_name="gateway", environment={})
+
+async def main():
+    running = asyncio.create_task(connector.run(deliver))
+    while not connector.connected:
+        await asyncio.sleep(0.01)
+    print("connected", flush=True)
+    await running
+
+asyncio.run(main())
+"""
+
+
+async def test_what_a_killed_gateway_had_not_made_safe_comes_to_the_next_in_order(lab: Lab) -> None:
+    url = f"mqtt://{lab.broker.host}:{lab.broker.port}"
+    gateway = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", GATEWAY, url, lab.name, stdout=asyncio.subprocess.PIPE, cwd=ROOT
+    )
+    assert gateway.stdout is not None
+    try:
+        async with asyncio.timeout(20):
+            assert await gateway.stdout.readline() == b"connected\n"
+            await lab.send(*({"n": n} for n in range(10)))
+            seen = 0
+            while seen < 10:
+                seen += int(await gateway.stdout.readline())
+    finally:
+        gateway.kill()
+        await gateway.wait()
+    sink = Sink()
+    async with running(lab.connect(), sink):
+        await sink.until(lambda: len(sink.values()) >= 10)
+    assert sink.values() == list(range(10))
 
 
 async def test_a_retained_message_is_taken_with_its_time_and_refused_without(lab: Lab) -> None:
