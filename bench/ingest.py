@@ -14,8 +14,9 @@ from fieldlab.assets.asset import Kind
 from fieldlab.assets.source import Binding
 from fieldlab.readings.instant import SECOND, Instant
 from fieldlab.readings.samples import Samples
+from fieldlab.storage.account import Fate
 from fieldlab.storage.encode import HEADER, TRAILER, encode
-from fieldlab.storage.write import Batch, Fate, Writer
+from fieldlab.storage.write import Batch, Writer
 from gateway.bind import Discipline, bind
 from gateway.block import Block
 from tests.servers.database import clone, template
@@ -101,7 +102,7 @@ def _write_path(engine: Engine) -> Mapping[str, float]:
     begin, now = Instant(Instant.now() - 3_000_000 * SECOND), Instant.now()
     ours, theirs = Load(first=1), Load(first=1 + STREAMS)
     turns = {"ours": count(), "theirs": count()}
-    with template(engine) as migrated, clone(migrated) as database, Writer(database.gateway) as writer:
+    with template(engine) as migrated, clone(migrated) as database, Writer(database.gateway, spool="bench") as writer:
         raw = RawCopy(database.gateway)
         blocks = [Block.of(ours.batch(n, begin=begin), source=1, received_at=now) for n in range(BATCHES)]
         same = [Block.of(theirs.batch(n, begin=begin), source=1, received_at=now) for n in range(BATCHES)]
@@ -110,13 +111,14 @@ def _write_path(engine: Engine) -> Mapping[str, float]:
             return replace(block, times=block.times + turn * BATCHES * ROWS // STREAMS * SECOND)
 
         encoded = [[_in_key_order(later(one, turn), theirs) for one in same] for turn in range(ROUNDS + 1)]
-        bindings = ours.bindings
+        bindings, numbers = ours.bindings, count(1)
 
         def write() -> None:
             turn = next(turns["ours"])
             for block in blocks:
                 rows = bind(later(block, turn), bindings, discipline=Discipline()).rows
-                outcome = writer.write(Batch(rows=rows, received_at=now))
+                number = next(numbers)
+                outcome = writer.write(Batch(first=number, last=number, rows=rows, received_at=now))
                 assert outcome.count(Fate.STORED) == ROWS
 
         def copy() -> None:

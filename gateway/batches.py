@@ -1,4 +1,4 @@
-"""Arrivals as one batch for the database: a pure decision."""
+"""Records of the spool as one batch for the database: a pure decision."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,42 +8,54 @@ import numpy as np
 
 from fieldlab.readings.gap import Gap
 from fieldlab.readings.instant import Instant
-from fieldlab.readings.reject import Reason, Reject
-from fieldlab.readings.samples import Samples
+from fieldlab.readings.reject import Reason
+from fieldlab.storage.account import Fate, Refusal
 from fieldlab.storage.bindings import Catalogue
 from fieldlab.storage.rows import Rows
-from fieldlab.storage.write import Batch, Fate, Outcome, StreamGap
+from fieldlab.storage.write import Batch, Outcome, StreamGap
 from gateway.bind import Bindings, Discipline, bind
-from gateway.block import Block, split
-from gateway.intake import Arrival
+from gateway.block import Block
+from gateway.intake import Spooled
+from gateway.record import Record
 
 
-def batch_of(arrivals: Sequence[Arrival], catalogue: Catalogue, *, discipline: Discipline) -> Batch:
-    """Bind the arrivals' samples, source by source, and put rows, rejects and gaps together."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """A batch, and the samples of its records at addresses that are not bound, in a block for each source."""
+
+    batch: Batch
+    unbound: tuple[Block, ...] = ()
+
+
+def prepare(spooled: Sequence[Spooled], catalogue: Catalogue, *, discipline: Discipline) -> Prepared:
+    """Bind the records' samples, source by source, and put rows, refusals and gaps together."""
     parts: list[Rows] = []
-    rejects: list[tuple[int, Reject]] = []
+    refusals: list[Refusal] = []
     gaps: list[StreamGap] = []
-    for source, group in _by_source(arrivals).items():
+    unbound: list[Block] = []
+    for source, records in _by_source(spooled).items():
         bindings = catalogue.bindings.get(source, {})
-        received_at = group[-1].received_at
-        samples = Samples.joined(arrival.delivery.samples for arrival in group)
-        try:
-            block = Block.of(samples, source=source, received_at=received_at)
-        except (OverflowError, TypeError, ValueError):
-            samples, unfit = split(samples, received_at=received_at)
-            rejects.extend((source, reject) for reject in unfit)
-            block = Block.of(samples, source=source, received_at=received_at)
-        bound = bind(block, bindings, discipline=discipline)
+        bound = bind(Block.joined([record.block for record in records]), bindings, discipline=discipline)
         parts.append(bound.rows)
-        rejects.extend((source, reject) for reject in bound.rejects)
-        for arrival in group:
-            rejects.extend((source, reject) for reject in arrival.delivery.rejects)
-            gaps.extend(_stream_gaps(arrival.delivery.gaps, bindings))
-    return Batch(
-        rows=Rows.joined(parts),
-        received_at=arrivals[-1].received_at,
-        rejects=tuple(rejects),
-        gaps=tuple(dict.fromkeys(gaps)),
+        refusals.extend(bound.refusals)
+        if bound.unbound is not None:
+            unbound.append(bound.unbound)
+        for record in records:
+            for reject in record.rejects:
+                binding = bindings.get(reject.address or "")
+                stream = None if binding is None else binding.stream
+                refusals.append(Refusal(source=source, stream=stream, reject=reject))
+            gaps.extend(_stream_gaps(record.gaps, bindings))
+    return Prepared(
+        batch=Batch(
+            first=spooled[0].id,
+            last=spooled[-1].id,
+            rows=Rows.joined(parts),
+            received_at=spooled[-1].record.received_at,
+            refusals=tuple(refusals),
+            gaps=tuple(dict.fromkeys(gaps)),
+        ),
+        unbound=tuple(unbound),
     )
 
 
@@ -60,34 +72,31 @@ class Account:
 def accounts(batch: Batch, outcome: Outcome) -> dict[int, Account]:
     """Give what became of the batch, for each source."""
     rejected: dict[int, Counter[Reason]] = {}
-    for source, reject in batch.rejects:
-        rejected.setdefault(source, Counter())[reject.reason] += 1
-    rows = batch.rows
-    sources = np.array([source for source, _ in rows.addresses], np.int64)[rows.places]
+    for one in batch.refusals:
+        rejected.setdefault(one.source, Counter())[one.reject.reason] += one.reject.samples
+    sources = batch.rows.sources
     found = {}
     for source in {*rejected, *np.unique(sources).tolist()}:
         own = sources == source
         fates = outcome.fates[own]
         counts = np.bincount(fates, minlength=len(Fate))
         reasons = rejected.get(source, Counter())
-        if counts[Fate.CONFLICT]:
-            reasons[Reason.CONFLICT] += int(counts[Fate.CONFLICT])
-        if counts[Fate.REFUSED]:
-            reasons[Reason.REFUSED_BY_DATABASE] += int(counts[Fate.REFUSED])
-        stored = rows.times[own][fates == Fate.STORED]
+        reasons[Reason.CONFLICT] += int(counts[Fate.CONFLICT])
+        reasons[Reason.REFUSED_BY_DATABASE] += int(counts[Fate.REFUSED])
+        stored = batch.rows.times[own][fates == Fate.STORED]
         found[source] = Account(
             stored=int(counts[Fate.STORED]),
             duplicates=int(counts[Fate.DUPLICATE]),
-            rejected=reasons,
+            rejected=+reasons,
             newest=Instant(stored.max()) if len(stored) else None,
         )
     return found
 
 
-def _by_source(arrivals: Iterable[Arrival]) -> dict[int, list[Arrival]]:
-    groups: dict[int, list[Arrival]] = {}
-    for arrival in arrivals:
-        groups.setdefault(arrival.source, []).append(arrival)
+def _by_source(spooled: Iterable[Spooled]) -> dict[int, list[Record]]:
+    groups: dict[int, list[Record]] = {}
+    for one in spooled:
+        groups.setdefault(one.record.source, []).append(one.record)
     return groups
 
 

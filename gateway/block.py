@@ -1,5 +1,6 @@
 """Samples of one source in arrays, before it is known which streams they belong to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,13 +19,14 @@ _LONGEST_INT64: Final = 2**63 - 1
 class Block:
     """Columns of equal length, one entry a sample of one source.
 
-    `codes` are indices into `addresses`, which names each address once; the other columns are as in `Rows`.
+    `codes` are indices into `addresses`; `received` are the moments of receipt, in microseconds since the Unix epoch;
+    the other columns are as in `Rows`.
     """
 
     source: int
-    received_at: Instant
     addresses: tuple[str, ...]
     codes: Int32
+    received: Int64
     times: Int64
     values: Float64
     numeric: Mask
@@ -48,15 +50,74 @@ class Block:
         values = np.array(samples.values, np.float64)
         return cls(
             source=source,
-            received_at=received_at,
             addresses=tuple(codes),
             codes=np.array([codes[address] for address in samples.addresses], np.int32),
+            received=np.full(count, received_at, np.int64),
             times=np.array(samples.times, np.int64),
             values=values,
             numeric=_numeric(samples.values, values),
             texts={} if plain else {at: text for at, text in enumerate(texts) if text is not None},
             statuses=np.array(samples.statuses, np.int16),
             origins=np.array(samples.origins, np.int16),
+        )
+
+    @staticmethod
+    def joined(parts: Sequence["Block"]) -> "Block":
+        """Put blocks of one source, one at least, behind one another, in order; each address is named once."""
+        if len(parts) == 1:
+            return parts[0]
+        addresses: dict[str, int] = {}
+        codes, texts, start = [], dict[int, str](), 0
+        for part in parts:
+            own = [addresses.setdefault(address, len(addresses)) for address in part.addresses]
+            codes.append(np.array(own, np.int32)[part.codes])
+            texts.update((start + at, text) for at, text in part.texts.items())
+            start += len(part)
+        return Block(
+            source=parts[0].source,
+            addresses=tuple(addresses),
+            codes=np.concatenate(codes),
+            received=np.concatenate([part.received for part in parts]),
+            times=np.concatenate([part.times for part in parts]),
+            values=np.concatenate([part.values for part in parts]),
+            numeric=np.concatenate([part.numeric for part in parts]),
+            texts=texts,
+            statuses=np.concatenate([part.statuses for part in parts]),
+            origins=np.concatenate([part.origins for part in parts]),
+        )
+
+    def take(self, positions: Int64) -> "Block":
+        """Give the samples at these positions, in this order."""
+        texts = self.texts
+        if texts:
+            texts = {new: texts[old] for new, old in enumerate(positions.tolist()) if old in texts}
+        return Block(
+            source=self.source,
+            addresses=self.addresses,
+            codes=self.codes[positions],
+            received=self.received[positions],
+            times=self.times[positions],
+            values=self.values[positions],
+            numeric=self.numeric[positions],
+            texts=texts,
+            statuses=self.statuses[positions],
+            origins=self.origins[positions],
+        )
+
+    def at(self, code: int) -> "Block":
+        """Give the samples at one address, and name only that."""
+        part = self.take(np.flatnonzero(self.codes == code))
+        return Block(
+            source=self.source,
+            addresses=(self.addresses[code],),
+            codes=np.zeros(len(part), np.int32),
+            received=part.received,
+            times=part.times,
+            values=part.values,
+            numeric=part.numeric,
+            texts=part.texts,
+            statuses=part.statuses,
+            origins=part.origins,
         )
 
 
@@ -106,11 +167,15 @@ def _take(samples: Samples, positions: list[int]) -> Samples:
 def _reject(samples: Samples, at: int, reason: Reason, received_at: Instant) -> Reject:
     value = samples.values[at] if samples.texts[at] is None else samples.texts[at]
     detail = (
-        f"The time lies {samples.times[at]} µs from 1970, which no clock can mean; correct the device's clock."
+        "The time lies further from 1970 than any clock can mean; correct the device's clock, or the unit of its time."
         if reason is Reason.INVALID_TIME
-        else "No column can hold this sample; publish numbers of at most 1.8e308 or texts."
+        else "No column can hold this sample; publish numbers of at most 1.8e308, or texts."
     )
-    raw = repr({"time": samples.times[at], "value": value, "status": samples.statuses[at]}).encode(
-        errors="backslashreplace"
+    raw = repr({"time": samples.times[at], "value": value, "status": samples.statuses[at]})
+    return Reject(
+        reason=reason,
+        detail=detail,
+        raw=raw.encode(errors="backslashreplace"),
+        received_at=received_at,
+        address=samples.addresses[at],
     )
-    return Reject(reason=reason, detail=detail, raw=raw, received_at=received_at, address=samples.addresses[at])

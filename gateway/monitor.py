@@ -42,8 +42,20 @@ class SourceHealth:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SpoolState:
+    """The bytes that the spool takes and may take on the disk, and why it takes nothing at the moment, if so."""
+
+    bytes: int = 0
+    limit: int = 0
+    fault: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Health:
-    """How the gateway is doing, in numbers since its start; `database_away` is in seconds, None while it is there."""
+    """How the gateway is doing, in numbers since its start, with what an earlier process had left in the spool.
+
+    `database_away` is in seconds, None while it is there; `spool_fault` says why the spool takes nothing, if so.
+    """
 
     status: str
     stored: int
@@ -53,15 +65,26 @@ class Health:
     conflicts: int
     database: str
     database_away: float | None
+    spool_bytes: int
+    spool_limit: int
+    spool_fault: str | None
     sources: dict[str, SourceHealth]
 
 
-def health(tallies: Tallies, *, now: Instant, down_since: Instant | None, patience: float) -> Health:
-    """Put the tallies together; the status is `unavailable` when the database is away for longer than `patience`."""
+def health(
+    tallies: Tallies, *, now: Instant, down_since: Instant | None, patience: float, spool: SpoolState | None = None
+) -> Health:
+    """Put together how the gateway is doing.
+
+    The status is `unavailable` when the database is away for longer than `patience`, in seconds, or the spool takes
+    nothing.
+    """
+    spool = spool or SpoolState()
     away = None if down_since is None else (now - down_since) / 1e6
     all_of = list(tallies)
+    ill = spool.fault is not None or (away is not None and away > patience)
     return Health(
-        status="unavailable" if away is not None and away > patience else "ok",
+        status="unavailable" if ill else "ok",
         stored=sum(tally.stored for tally in all_of),
         rejected=sum(tally.rejected.total() for tally in all_of),
         waiting=sum(tally.waiting for tally in all_of),
@@ -69,6 +92,9 @@ def health(tallies: Tallies, *, now: Instant, down_since: Instant | None, patien
         conflicts=sum(tally.conflicts for tally in all_of),
         database="reachable" if away is None else "unreachable",
         database_away=away,
+        spool_bytes=spool.bytes,
+        spool_limit=spool.limit,
+        spool_fault=spool.fault,
         sources={tally.source: _of_source(tally, now) for tally in all_of},
     )
 
@@ -120,6 +146,11 @@ class _Metrics(Collector):
             if (seconds := seen.sources[tally.source].lag) is not None:
                 lag.add_metric(name, seconds)
         yield from (received, stored, duplicates, rejected, waiting, lag, connected)
+        yield GaugeMetricFamily("fieldlab_spool_bytes", "Bytes that wait on the disk.", value=seen.spool_bytes)
+        yield GaugeMetricFamily("fieldlab_spool_limit_bytes", "Bytes that may wait there.", value=seen.spool_limit)
+        yield GaugeMetricFamily(
+            "fieldlab_spool_refuses", "1 while the spool takes nothing.", value=float(seen.spool_fault is not None)
+        )
         yield GaugeMetricFamily(
             "fieldlab_database_away_seconds", "For how long the database takes nothing.", value=seen.database_away or 0
         )

@@ -1,30 +1,27 @@
 """The ingest process as a whole: it assembles the parts, keeps them running, and ends them in order."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy.exc import OperationalError
-
 from connectors import registry
-from connectors.backoff import Backoff
 from fieldlab.assets.source import Source
-from fieldlab.errors import Unavailable
 from fieldlab.ports import Connector
 from fieldlab.readings.instant import Instant
-from fieldlab.storage.bindings import catalogues
-from fieldlab.storage.database import open_engine
-from fieldlab.storage.rights import ProcessRole, check
+from fieldlab.storage.spool import Spool
 from fieldlab.storage.write import Writer
+from gateway.discoveries import Discoveries
+from gateway.guide import Guide
 from gateway.identity import identity
 from gateway.intake import Intake
 from gateway.limits import Limits
-from gateway.monitor import Health, health, listen, monitor, served
+from gateway.monitor import Health, SpoolState, health, listen, monitor, served
 from gateway.outage import Outage
 from gateway.pump import Pump
 from gateway.sources import Connect, Sources
@@ -46,100 +43,107 @@ async def run(
 ) -> None:
     """Take in what the catalogue's sources hand over until `stop` is set; then write what arrived, and close.
 
-    `ready` is called once, with the URL under which `/healthz` and `/metrics` answer, when the sources have started.
-    Raises ExcessRights when the database user may do more than a gateway needs, and InvalidSettings for a port or a
-    directory that cannot be used. A database that is away is waited for.
+    `directory` holds the spool: a local disk, for this gateway alone. `ready` is called once, with the URL under which
+    `/healthz` and `/metrics` answer, when the sources have started. Raises ExcessRights when the database user may do
+    more than a gateway needs, and InvalidSettings for a port or a directory that cannot be used. A database that is
+    away is waited for; meanwhile the sources go on, into the spool.
     """
     limits = limits or Limits()
-    connect = connect or _registered(directory)
-    tallies, outage = Tallies(), Outage()
-    intake = Intake(capacity=limits.waiting)
+    with (
+        listen(host, port) as opened,
+        Spool(directory) as spool,
+        _thread("spool") as spooling,
+        _thread("write") as writing,
+    ):
+        tallies, outage = _tallies(spool), Outage()
+        intake = Intake(spool=spool, thread=spooling, limits=limits)
+        sources = Sources(connect=connect or _registered(directory), intake=intake, tallies=tallies)
+        with Writer(database_url, spool=spool.name()) as writer:
+            pump = Pump(
+                intake=intake,
+                discoveries=Discoveries(spool=spool, limits=limits),
+                writer=writer,
+                tallies=tallies,
+                outage=outage,
+                limits=limits,
+                spool_thread=spooling,
+                write_thread=writing,
+            )
+            guide = Guide(
+                url=database_url,
+                spool=spool,
+                spool_thread=spooling,
+                pump=pump,
+                sources=sources,
+                outage=outage,
+                started=lambda: ready(_url(host, opened)),
+            )
 
-    def seen() -> Health:
-        return health(tallies, now=Instant.now(), down_since=outage.since, patience=limits.outage)
+            def seen() -> Health:
+                return health(
+                    tallies,
+                    now=Instant.now(),
+                    down_since=outage.since,
+                    patience=limits.outage,
+                    spool=SpoolState(bytes=intake.used, limit=limits.spool, fault=intake.fault),
+                )
 
-    with listen(host, port) as opened, Writer(database_url) as writer:
-        pump = Pump(intake=intake, writer=writer, tallies=tallies, limits=limits, outage=outage)
-        sources = Sources(connect=connect, intake=intake, tallies=tallies)
-        url = _url(host, opened)
-
-        async def work() -> None:
-            await _admit(database_url, outage)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(pump.run())
-                following = group.create_task(_follow(database_url, pump, sources, outage, lambda: ready(url)))
-                await stop.wait()
-                following.cancel()
-                await intake.close()
-
-        async with served(monitor(tallies, seen), opened):
-            working = asyncio.create_task(work())
-            stopping = asyncio.create_task(_overdue(stop, limits.drain, outage))
-            try:
-                await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            async with served(monitor(tallies, seen), opened):
+                await _work(stop, guide=guide, pump=pump, intake=intake, sources=sources, outage=outage, limits=limits)
                 if left := seen().waiting:
-                    _log.warning("stopping with %d samples unwritten; their sources keep them", left)
-            finally:
-                await sources.stop()
-                await _end(stopping)
-                await _end(working)
+                    _log.info("stopped with %d samples waiting in the spool", left)
 
 
-async def _admit(url: str, outage: Outage) -> None:
-    """Wait for the database, and hold this process's rights there against what a gateway needs."""
-    waits = Backoff()
-    while True:
-        try:
-            await asyncio.to_thread(_check, url)
-        except OperationalError as error:
-            outage.begins(Unavailable(f"The database cannot be reached: {error.orig}."), now=Instant.now())
-            await asyncio.sleep(waits.pause())
-        else:
-            outage.ends(now=Instant.now())
-            return
+async def _work(
+    stop: asyncio.Event,
+    *,
+    guide: Guide,
+    pump: Pump,
+    intake: Intake,
+    sources: Sources,
+    outage: Outage,
+    limits: Limits,
+) -> None:
+    """Run the parts until `stop` is set, or one of them fails; then end them in the order of the data's way."""
 
+    async def pumped() -> None:
+        await guide.admitted.wait()
+        await pump.run()
 
-def _check(url: str) -> None:
-    engine = open_engine(url, name="fieldlab gateway")
+    taking, pumping, guiding = (asyncio.create_task(part) for part in (intake.run(), pumped(), guide.run()))
+    stopping = asyncio.create_task(stop.wait())
     try:
-        with engine.connect() as connection:
-            check(connection, ProcessRole.GATEWAY)
+        await asyncio.wait({taking, pumping, guiding, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set():
+            await intake.close()
+            await asyncio.wait({taking, guiding, pumping}, timeout=limits.drain, return_when=asyncio.FIRST_COMPLETED)
+            await sources.stop()
+            if outage.since is None and guide.admitted.is_set():
+                await asyncio.wait({pumping, guiding}, timeout=limits.drain, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        engine.dispose()
+        await sources.stop()
+        for task in (stopping, guiding, taking, pumping):
+            task.cancel()
+        await asyncio.wait({stopping, guiding, taking, pumping})
+    for task in (guiding, pumping, taking):
+        if not task.cancelled():
+            task.result()
 
 
-async def _follow(url: str, pump: Pump, sources: Sources, outage: Outage, started: Callable[[], None]) -> None:
-    """Keep bindings and sources as the catalogue has them, for ever."""
-    waits, first = Backoff(), True
-    while True:
-        try:
-            async with contextlib.aclosing(catalogues(url)) as changes:
-                async for catalogue in changes:
-                    waits.reset()
-                    outage.ends(now=Instant.now())
-                    pump.catalogue = catalogue
-                    await sources.follow(catalogue)
-                    if first:
-                        first = False
-                        started()
-        except Unavailable as error:
-            outage.begins(error, now=Instant.now())
-            await asyncio.sleep(waits.pause())
+def _tallies(spool: Spool) -> Tallies:
+    """Begin the accounts with what an earlier process left in the spool."""
+    tallies = Tallies()
+    for source, size in spool.waiting().items():
+        tallies.of(source).received = size
+    for source, at in spool.heard().items():
+        tallies.of(source).last_heard = at
+    return tallies
 
 
-async def _overdue(stop: asyncio.Event, drain: float, outage: Outage) -> None:
-    """Return when there was time enough since `stop` to write what had arrived; at once if there is no database."""
-    await stop.wait()
-    if outage.since is None:
-        await asyncio.sleep(drain)
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel a task that may still run; what it raised of its own is raised here."""
-    task.cancel()
-    await asyncio.wait({task})
-    if not task.cancelled():
-        task.result()
+@contextmanager
+def _thread(name: str) -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"fieldlab-{name}") as executor:
+        yield executor
 
 
 def _url(host: str, opened: socket.socket) -> str:

@@ -1,62 +1,125 @@
-"""Moves what arrived into the database, batch by batch, and tells the sources when it is safe."""
+"""Moves what is in the spool into the database, batch by batch, in order, and takes it off the spool afterwards."""
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import replace
+from typing import Final, TypeVar
+
+import numpy as np
 
 from connectors.backoff import Backoff
 from fieldlab.errors import Unavailable
 from fieldlab.readings.instant import Instant
 from fieldlab.storage.bindings import EMPTY, Catalogue
-from fieldlab.storage.write import Batch, Outcome, Writer
-from gateway.batches import accounts, batch_of
-from gateway.intake import Arrival, Intake
+from fieldlab.storage.write import Backlog, Batch, Outcome, Writer
+from gateway.batches import Prepared, accounts, prepare
+from gateway.discoveries import Discoveries
+from gateway.intake import Intake
 from gateway.limits import Limits
 from gateway.outage import Outage
 from gateway.tally import Tallies
 
 _log: Final = logging.getLogger(__name__)
 
+_TRIM_EVERY: Final = 1.0
+_FOLD_EVERY: Final = 60.0
+_EXPIRE_EVERY: Final = 60.0
+
+T = TypeVar("T")
+
 
 class Pump:
-    """Takes from the intake, binds, writes, and calls `safe` in the order of arrival.
+    """Takes from the intake, binds, writes, trims.
 
-    While one batch commits, the next collects in the intake; nothing lingers for a batch to fill. What the database
-    does not take now is tried again for ever.
+    While one batch is written the next is prepared; nothing lingers for a batch to fill. What the database does not
+    take now is tried again for ever. `spool_thread` works on the spool, `write_thread` on the database.
     """
 
-    def __init__(self, *, intake: Intake, writer: Writer, tallies: Tallies, limits: Limits, outage: Outage) -> None:
+    def __init__(
+        self,
+        *,
+        intake: Intake,
+        discoveries: Discoveries,
+        writer: Writer,
+        tallies: Tallies,
+        outage: Outage,
+        limits: Limits,
+        spool_thread: Executor,
+        write_thread: Executor,
+    ) -> None:
         self._intake = intake
+        self._discoveries = discoveries
         self._writer = writer
         self._tallies = tallies
-        self._limits = limits
         self._outage = outage
-        self.catalogue: Catalogue = EMPTY
+        self._limits = limits
+        self._spool_thread = spool_thread
+        self._write_thread = write_thread
+        self._catalogue = EMPTY
+        self._written = 0
+        self._trimmed = 0
+        self._begun = False
+
+    async def bind(self, catalogue: Catalogue) -> None:
+        """Bind by this catalogue from now on; what is held at addresses that it binds is written too."""
+        self._catalogue = catalogue
+        await self._put_back(lambda: self._discoveries.release(catalogue))
 
     async def run(self) -> None:
-        """Pump until the intake is closed and empty."""
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="fieldlab-write") as thread:
-            while arrivals := await self._intake.take(self._limits.batch):
-                batch = batch_of(arrivals, self.catalogue, discipline=self._limits.discipline)
-                outcome = await self._persist(batch, thread)
-                self._settle(arrivals, batch, outcome)
+        """Pump until the intake is closed and everything is written."""
+        self._written = self._trimmed = await self._insist(self._writer.written)
+        settled = await self._on_spool(lambda: self._discoveries.begin(written=self._written))
+        for source, size in settled.items():
+            self._tallies.of(source).received -= size
+        self._intake.resume(after=self._written)
+        self._begun = True
+        await self.bind(self._catalogue)
+        chores = asyncio.create_task(self._chores())
+        try:
+            following = asyncio.create_task(self._prepare())
+            while prepared := await following:
+                following = asyncio.create_task(self._prepare())
+                await self._write(prepared)
+        finally:
+            chores.cancel()
+            await asyncio.wait({chores})
+            await self._tidy()
 
-    async def _persist(self, batch: Batch, thread: ThreadPoolExecutor) -> Outcome:
-        waits = Backoff()
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                outcome = await loop.run_in_executor(thread, self._writer.write, batch)
-            except Unavailable as error:
-                self._outage.begins(error, now=Instant.now())
-                await asyncio.sleep(waits.pause())
-            else:
-                self._outage.ends(now=Instant.now())
-                return outcome
+    async def _prepare(self) -> Prepared | None:
+        taken = await self._intake.take(self._limits.batch)
+        if not taken:
+            return None
+        catalogue = self._catalogue
+        return await self._on_spool(lambda: prepare(taken, catalogue, discipline=self._limits.discipline))
 
-    def _settle(self, arrivals: Sequence[Arrival], batch: Batch, outcome: Outcome) -> None:
+    async def _write(self, prepared: Prepared) -> None:
+        batch = prepared.batch
+        if prepared.unbound:
+            refusals = await self._on_spool(lambda: self._discoveries.hold(prepared.unbound, batch=batch.last))
+            batch = replace(batch, refusals=(*batch.refusals, *refusals))
+        batch = replace(batch, backlog=self._backlog(batch))
+        outcome = await self._insist(lambda: self._writer.write(batch))
+        self._written = batch.last
+        self._settle(batch, outcome)
+        if prepared.unbound:
+            await self._put_back(lambda: self._discoveries.release(self._catalogue))
+
+    def _backlog(self, batch: Batch) -> tuple[Backlog, ...]:
+        """Say what will wait behind the batch, for each source that it touches or that has something waiting."""
+        sources, counts = np.unique(batch.rows.sources, return_counts=True)
+        written = dict(zip(sources.tolist(), counts.tolist(), strict=True))
+        for one in batch.refusals:
+            written[one.source] = written.get(one.source, 0) + one.reject.samples
+        found = []
+        for source, tally in self._tallies.items():
+            left = tally.waiting - written.get(source, 0)
+            if left or source in written:
+                found.append(Backlog(source=source, samples=left, oldest=batch.received_at if left else None))
+        return tuple(found)
+
+    def _settle(self, batch: Batch, outcome: Outcome) -> None:
         for source, account in accounts(batch, outcome).items():
             tally = self._tallies.of(source)
             tally.stored += account.stored
@@ -64,8 +127,60 @@ class Pump:
             tally.rejected.update(account.rejected)
             if account.newest is not None and (tally.newest is None or account.newest > tally.newest):
                 tally.newest = account.newest
-        for arrival in arrivals:
+
+    async def _chores(self) -> None:
+        """Trim, note discoveries, fold accounts and let go of what was held too long, from time to time."""
+        loop = asyncio.get_running_loop()
+        fold = expire = loop.time()
+        while True:
+            await asyncio.sleep(_TRIM_EVERY)
+            await self._tidy()
+            if loop.time() >= expire:
+                expire = loop.time() + _EXPIRE_EVERY
+                await self._put_back(lambda: self._discoveries.expire(now=Instant.now()))
+            if loop.time() >= fold:
+                fold = loop.time() + _FOLD_EVERY
+                await self._on_database(self._writer.fold_accounts)
+
+    async def _tidy(self) -> None:
+        """Trim what is written, and note what was discovered."""
+        if self._trimmed < self._written:
+            until = self._written
+            await self._intake.trim(until=until)
+            self._trimmed = until
+        if self._outage.since is None and (noted := await self._on_spool(self._discoveries.noted)):
+            await self._on_database(lambda: self._writer.note(noted, most=self._limits.discoveries))
+
+    async def _put_back(self, step: Callable[[], int]) -> None:
+        """Let a step put records into the spool, once it is known what is written."""
+        if not self._begun:
+            return
+        try:
+            last = await self._on_spool(step)
+        except Unavailable:
+            return  # the spool takes nothing now; the next change or minute tries again
+        if last:
+            await self._intake.appended(last)
+
+    async def _insist(self, work: Callable[[], T]) -> T:
+        """Do work on the database, for ever until it succeeds."""
+        waits = Backoff()
+        while True:
             try:
-                arrival.delivery.safe()
-            except Exception:  # noqa: BLE001 - what is stored is stored; a source that cannot be told sends it again
-                _log.exception("source %s could not be told that its samples are safe", arrival.source)
+                done = await asyncio.get_running_loop().run_in_executor(self._write_thread, work)
+            except Unavailable as error:
+                self._outage.begins(error, now=Instant.now())
+                await asyncio.sleep(waits.pause())
+            else:
+                self._outage.ends(now=Instant.now())
+                return done
+
+    async def _on_database(self, work: Callable[[], None]) -> None:
+        """Do work on the database that may as well not be done."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._write_thread, work)
+        except Unavailable as error:
+            _log.warning("%s Left for later.", error)
+
+    async def _on_spool(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._spool_thread, work)

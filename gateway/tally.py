@@ -63,5 +63,9 @@ class Tallies:
         """Give the tally of a source."""
         return self._by_source.setdefault(source, Tally(source=str(source)))
 
+    def items(self) -> list[tuple[int, Tally]]:
+        """Give the tallies with the ids of their sources."""
+        return list(self._by_source.items())
+
     def __iter__(self) -> Iterator[Tally]:
         return iter(self._by_source.values())

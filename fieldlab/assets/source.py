@@ -30,9 +30,14 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Binding:
-    """Which stream an address of a source feeds; `origin` is what a live sample of it is marked with."""
+    """Which stream an address of a source feeds; `origin` is what a live sample of it is marked with.
+
+    A sample that arrives later than `lateness` (microseconds) after it was measured is quarantined; None is the
+    gateway's own bound.
+    """
 
     address: str
     stream: int
     kind: Kind
     origin: int
+    lateness: int | None = None

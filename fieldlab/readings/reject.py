@@ -25,7 +25,8 @@ class Reason(StrEnum):
 class Reject:
     """One refused input: `detail` says what was wrong, where, and what to do; `raw` is what arrived.
 
-    `address` and `time` (microseconds since the Unix epoch) are given where they were readable.
+    `address` and `time` (microseconds since the Unix epoch) are given where they were readable. A reject may stand for
+    several `samples` of one address with one reason: `raw` then holds a line for each, `time` is the first's.
     """
 
     reason: Reason
@@ -34,3 +35,4 @@ class Reject:
     received_at: Instant
     address: str | None = None
     time: Instant | None = None
+    samples: int = 1

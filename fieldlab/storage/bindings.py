@@ -19,7 +19,7 @@ _SOURCES: Final = "SELECT id, slug, wire, url, options FROM fieldlab.source ORDE
 
 # Names every bound address, its stream's kind, and whether its machine is real.
 _BINDINGS: Final = """
-    SELECT b.source_id, b.address, b.stream_id, s.kind, a.nature
+    SELECT b.source_id, b.address, b.stream_id, s.kind, a.nature, (extract(epoch FROM s.lateness) * 1e6)::bigint
     FROM fieldlab.binding AS b
     JOIN fieldlab.stream AS s ON s.id = b.stream_id
     JOIN fieldlab.asset AS a ON a.id = s.asset_id
@@ -72,9 +72,9 @@ async def _read(connection: psycopg.AsyncConnection) -> Catalogue:
         bindings: dict[int, dict[str, Binding]] = {source: {} for source in sources}
         async with connection.cursor() as cursor:
             await cursor.execute(_BINDINGS)
-            async for source, address, stream, kind, nature in cursor:
+            async for source, address, stream, kind, nature, lateness in cursor:
                 origin = Origin.SIMULATED if Nature(nature) is Nature.SIMULATED else Origin.LIVE
                 bindings[source][address] = Binding(
-                    address=address, stream=stream, kind=Kind(kind), origin=origin.value
+                    address=address, stream=stream, kind=Kind(kind), origin=origin.value, lateness=lateness
                 )
     return Catalogue(sources=sources, bindings=bindings)

@@ -1,6 +1,7 @@
 """Rows ready to be written: the columns of measurements as arrays, in the order in which they arrived."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
@@ -107,6 +108,11 @@ class Rows:
             addresses=self.addresses,
         )
 
+    @property
+    def sources(self) -> Int32:
+        """Give the id of the source of each row."""
+        return np.array([source for source, _ in self.addresses], np.int32)[self.places]
+
     def source(self, position: int) -> int:
         """Give the id of the source of one row."""
         return self.addresses[int(self.places[position])][0]
@@ -119,25 +125,37 @@ class Rows:
         """Give the value of one row: a number, a text, or None."""
         return float(self.values[position]) if self.numeric[position] else self.texts.get(position)
 
-    def raw(self, position: int) -> bytes:
-        """Give one row as the JSON object that is kept with a reject: time, value, status and origin."""
-        time = Instant(self.times[position])
-        sample = {
-            "time": str(time) if EARLIEST <= time <= LATEST else int(time),
-            "value": self.value(position),
-            "status": shown(int(self.statuses[position])),
-            "origin": int(self.origins[position]),
-        }
-        return json.dumps(sample).encode()
+    def raw(self, positions: Sequence[int]) -> bytes:
+        """Give rows as they are kept with a reject: a JSON object a line, with time, value, status and origin.
 
-    def reject(self, position: int, *, reason: Reason, detail: str, received_at: Instant) -> Reject:
-        """Say of one row why it could not become a measurement."""
-        time = Instant(self.times[position])
+        A number that JSON has no word for stands as a text under `number`. A status is the upper half of the
+        StatusCode, a time that has no RFC 3339 is in microseconds since the Unix epoch.
+        """
+        return b"\n".join(self._line(position) for position in positions)
+
+    def reject(self, positions: Sequence[int], *, reason: Reason, detail: str, received_at: Instant) -> Reject:
+        """Say of rows of one address why they could not become measurements."""
+        first = positions[0]
+        time = Instant(self.times[first])
         return Reject(
             reason=reason,
             detail=detail,
-            raw=self.raw(position),
+            raw=self.raw(positions),
             received_at=received_at,
-            address=self.address(position),
+            address=self.address(first),
             time=time if EARLIEST <= time <= LATEST else None,
+            samples=len(positions),
         )
+
+    def _line(self, position: int) -> bytes:
+        time, value = Instant(self.times[position]), self.value(position)
+        endless = isinstance(value, float) and not math.isfinite(value)
+        sample = {
+            "time": str(time) if EARLIEST <= time <= LATEST else int(time),
+            "value": None if endless else value,
+            "status": shown(int(self.statuses[position])),
+            "origin": int(self.origins[position]),
+        }
+        if endless:
+            sample["number"] = str(value)
+        return json.dumps(sample).encode()

@@ -12,6 +12,7 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Integer,
+    Interval,
     LargeBinary,
     MetaData,
     SmallInteger,
@@ -82,6 +83,9 @@ stream = Table(
     Column("semantic_id", Text),
     Column("description", Text, nullable=False, server_default=""),
     Column("created_at", _TIME, nullable=False, server_default=_NOW),
+    Column(
+        "lateness", Interval, comment="How long after measuring a live sample may arrive; NULL: the gateway's bound."
+    ),
     UniqueConstraint("asset_id", "name"),
 )
 
@@ -165,13 +169,18 @@ reject = Table(
     "reject",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("source_id", ForeignKey(source.c.id), nullable=False),
+    Column("source_id", ForeignKey(source.c.id, ondelete="SET NULL")),
     Column("received_at", _TIME, nullable=False),
     Column("reason", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Column("raw", LargeBinary, nullable=False),
     Column("address", Text),
     Column("time", _TIME),
+    Column("samples", Integer, nullable=False, server_default=text("1")),
+    Column("source", Text, nullable=False, server_default=""),
+    Column("stream_id", Integer),
+    Column("released_at", _TIME),
+    Column("released_by", Text),
 )
 
 gap = Table(
@@ -183,4 +192,59 @@ gap = Table(
     Column("until", _TIME, nullable=False),
     Column("cause", Text, nullable=False),
     Column("recorded_at", _TIME, nullable=False, server_default=_NOW),
+)
+
+spool = Table(
+    "spool",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("written", BigInteger, nullable=False, server_default=text("0")),
+    Column("settled_at", _TIME, nullable=False, server_default=_NOW),
+)
+
+account_entry = Table(
+    "account_entry",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("sources", ARRAY(Integer), nullable=False),
+    Column("streams", ARRAY(Integer), nullable=False),
+    Column("hours", ARRAY(Integer), nullable=False),
+    Column("stored", ARRAY(Integer), nullable=False),
+    Column("duplicates", ARRAY(Integer), nullable=False),
+    Column("rejected", ARRAY(Integer), nullable=False),
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("source_id", Integer, primary_key=True, autoincrement=False),
+    Column("stream_id", Integer, primary_key=True, autoincrement=False),
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("received", BigInteger, nullable=False),
+    Column("stored", BigInteger, nullable=False),
+    Column("duplicates", BigInteger, nullable=False),
+    Column("rejected", BigInteger, nullable=False),
+)
+
+waiting = Table(
+    "waiting",
+    metadata,
+    Column("spool", ForeignKey(spool.c.name, ondelete="CASCADE"), primary_key=True),
+    Column("source_id", Integer, primary_key=True, autoincrement=False),
+    Column("samples", BigInteger, nullable=False),
+    Column("oldest", _TIME),
+    Column("reported_at", _TIME, nullable=False, server_default=_NOW),
+)
+
+discovery = Table(
+    "discovery",
+    metadata,
+    Column("source_id", ForeignKey(source.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("address", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("value", Double),
+    Column("text", Text),
+    Column("samples", BigInteger, nullable=False),
+    Column("first_seen", _TIME, nullable=False),
+    Column("last_seen", _TIME, nullable=False),
 )

@@ -1,9 +1,8 @@
 """Writing batches of the gateway: one batch is one transaction, and writing it again changes nothing."""
 
-import logging
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from types import TracebackType
 from typing import Final, Self
 
@@ -12,19 +11,19 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg import errors
 
+from fieldlab.assets.asset import Kind
 from fieldlab.errors import Unavailable
 from fieldlab.readings.gap import Cause
 from fieldlab.readings.instant import Instant
-from fieldlab.readings.reject import Reason, Reject
+from fieldlab.readings.reject import Reason
+from fieldlab.storage.account import AccountEntry, Fate, Fates, Refusal, account_of
 from fieldlab.storage.connect import connect
 from fieldlab.storage.encode import HEADER, TRAILER, ArrayDumper, encode
 from fieldlab.storage.rows import Rows
 
-_log: Final = logging.getLogger(__name__)
-
-Fates = NDArray[np.int8]
-
 _BLOCK: Final = 64 * 1024
+_MOST_ANNOUNCED: Final = 900
+"""Streams that a message of 8,000 bytes names."""
 
 # Appends measurements whose rows all carry a number.
 _COPY_NUMBERS: Final = "COPY fieldlab.measurement (stream_id, status, origin, time, value) FROM STDIN (FORMAT binary)"
@@ -35,11 +34,15 @@ _COPY: Final = "COPY fieldlab.measurement (stream_id, status, origin, time, valu
 # Tells which rows are stored already, and whether with the same value.
 _KNOWN: Final = 'SELECT "row", same FROM fieldlab.known_rows(%s, %s, %s::float8[], %s::text[], %s)'
 
-# Keeps what could not become a measurement.
+# Keeps what could not become a measurement, even of a source that is gone meanwhile.
 _REJECT: Final = """
-    INSERT INTO fieldlab.reject (source_id, received_at, reason, detail, raw, address, time)
-    SELECT * FROM unnest(%s::integer[], %s::timestamptz[], %s::text[], %s::text[], %s::bytea[], %s::text[],
-                         %s::timestamptz[])
+    INSERT INTO fieldlab.reject (source_id, source, stream_id, received_at, reason, detail, raw, address, time, samples)
+    SELECT s.id, coalesce(s.slug, 'source ' || given.source), given.stream, given.received_at, given.reason,
+           given.detail, given.raw, given.address, given.time, given.samples
+    FROM unnest(%s::integer[], %s::integer[], %s::timestamptz[], %s::text[], %s::text[], %s::bytea[], %s::text[],
+                %s::timestamptz[], %s::integer[])
+        AS given (source, stream, received_at, reason, detail, raw, address, time, samples)
+    LEFT JOIN fieldlab.source AS s ON s.id = given.source
 """
 
 # Keeps known holes of streams that are still there.
@@ -51,19 +54,27 @@ _GAP: Final = """
     JOIN fieldlab.stream AS s ON s.id = hole.stream_id
 """
 
+# Ends a batch: advances the spool, appends to the accounts, announces; false if the batch was written before.
+_SETTLE: Final = """
+    SELECT fieldlab.settle(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::integer[], %s::bigint[], %s::timestamptz[], %s)
+"""
+
+# Tells up to which record a spool is written.
+_OPEN_SPOOL: Final = "SELECT fieldlab.open_spool(%s)"
+
+# Notes what unbound addresses sent.
+_NOTE_DISCOVERIES: Final = """
+    SELECT fieldlab.note_discoveries(%s::integer[], %s::text[], %s::text[], %s::float8[], %s::text[], %s::integer[],
+                                     %s::timestamptz[], %s::timestamptz[], %s)
+"""
+
+# Adds the entries of batches to the accounts.
+_FOLD_ACCOUNTS: Final = "SELECT fieldlab.fold_accounts()"
+
 # Makes a commit wait for the disk where a careless default would not.
 _DURABLE: Final = """
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """
-
-
-class Fate(IntEnum):
-    """What became of a row."""
-
-    STORED = 0
-    DUPLICATE = 1
-    CONFLICT = 2
-    REFUSED = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,13 +88,25 @@ class StreamGap:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Batch:
-    """What one transaction writes. `rejects` are pairs of source id and reject."""
+class Backlog:
+    """What of one source still waits in a spool: how many samples and rejects, and since when the oldest."""
 
+    source: int
+    samples: int
+    oldest: Instant | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """What one transaction writes: the records `first` to `last` of a spool; `backlog` is what waits behind them."""
+
+    first: int
+    last: int
     rows: Rows
     received_at: Instant
-    rejects: tuple[tuple[int, Reject], ...] = ()
+    refusals: tuple[Refusal, ...] = ()
     gaps: tuple[StreamGap, ...] = ()
+    backlog: tuple[Backlog, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,17 +120,33 @@ class Outcome:
         return int(np.count_nonzero(self.fates == fate))
 
 
-class _Refused(Exception):
-    """A row that the database refuses for what it is."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Discovery:
+    """What an unbound address sent: the newest value, how many samples, and the moments of the first and the last."""
+
+    source: int
+    address: str
+    kind: Kind
+    value: float | None
+    text: str | None
+    samples: int
+    since: Instant
+    seen: Instant
 
 
 class Writer:
-    """Writes batches over one connection, which it opens when it needs one. For one thread at a time."""
+    """Writes the batches of one spool over one connection, which it opens when it needs one.
 
-    def __init__(self, url: str) -> None:
+    For one thread at a time.
+    """
+
+    def __init__(self, url: str, *, spool: str) -> None:
         self._url = url
+        self._spool = spool
         self._connection: psycopg.Connection | None = None
         self._ask_first = False
+        self._written = 0
+        self._unsure: tuple[int, Outcome] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -123,25 +162,63 @@ class Writer:
         if connection is not None:
             connection.close()
 
+    def written(self) -> int:
+        """Tell up to which record the spool is written; raises Unavailable when the database is away."""
+        try:
+            self._connected()
+        except psycopg.Error as error:
+            raise self._unavailable(error) from error
+        return self._written
+
     def write(self, batch: Batch) -> Outcome:
-        """Write a batch in one transaction: measurements, rejects and gaps.
+        """Write a batch in one transaction: measurements, rejects, gaps, accounts and how far the spool is written.
 
         Rows whose key is stored already are duplicates, or rejects of reason `conflict` if their value differs; rows
         that the database refuses are rejects of reason `refused_by_database`. Of two rows with one key in a batch the
         first counts. Raises Unavailable when the database is away, or refuses for reasons that lie not in the rows:
-        then nothing was written, or all of it was, and writing the batch again is right in both cases.
+        then nothing was written, or all of it was, and writing the same batch again is right in both cases.
         """
         try:
             return self._write(batch)
         except psycopg.Error as error:
-            self.close()
-            raise Unavailable(f"The database does not take measurements: {_told(error)}") from error
+            raise self._unavailable(error) from error
+
+    def note(self, discoveries: Sequence[Discovery], *, most: int) -> None:
+        """Note what unbound addresses sent, of at most so many addresses a source; raises Unavailable."""
+        columns = (
+            [one.source for one in discoveries],
+            [storable(one.address) for one in discoveries],
+            [one.kind.value for one in discoveries],
+            [one.value for one in discoveries],
+            [None if one.text is None else storable(one.text) for one in discoveries],
+            [one.samples for one in discoveries],
+            [one.since for one in discoveries],
+            [one.seen for one in discoveries],
+        )
+        try:
+            self._connected().execute(_NOTE_DISCOVERIES, [*columns, most])
+        except psycopg.Error as error:
+            raise self._unavailable(error) from error
+
+    def fold_accounts(self) -> None:
+        """Add the entries of batches to the accounts; raises Unavailable."""
+        try:
+            self._connected().execute(_FOLD_ACCOUNTS)
+        except psycopg.Error as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: psycopg.Error) -> Unavailable:
+        self.close()
+        return Unavailable(f"The database does not take measurements: {_told(error)}.")
 
     def _write(self, batch: Batch) -> Outcome:
         careful = False
         while True:
+            connection = self._connected()
+            if self._written >= batch.last:
+                return self._settled_before(batch)
             try:
-                outcome, met_known = self._attempt(batch, ask=self._ask_first, careful=careful)
+                outcome, met_known = self._attempt(connection, batch, ask=self._ask_first, careful=careful)
             except errors.UniqueViolation:
                 self._ask_first = True
             except psycopg.Error as error:
@@ -150,50 +227,83 @@ class Writer:
                 careful = True
             else:
                 self._ask_first = met_known
+                self._written = batch.last
                 return outcome
 
-    def _attempt(self, batch: Batch, *, ask: bool, careful: bool) -> tuple[Outcome, bool]:
+    def _settled_before(self, batch: Batch) -> Outcome:
+        """Give the outcome of a batch whose commit was not confirmed, and had been made."""
+        if self._unsure is not None and self._unsure[0] == batch.last:
+            return self._unsure[1]
+        return Outcome(fates=np.full(len(batch.rows), Fate.DUPLICATE, np.int8))
+
+    def _attempt(
+        self, connection: psycopg.Connection, batch: Batch, *, ask: bool, careful: bool
+    ) -> tuple[Outcome, bool]:
         """Write a batch once; `ask` takes out what is stored already, `careful` what the database refuses."""
-        connection = self._connected()
         rows = batch.rows
         fates = np.zeros(len(rows), np.int8)
-        order = _first_of_each_key(rows, fates)
-        refusals: dict[int, str] = {}
+        order = np.lexsort((rows.times, rows.streams))
+        left = _first_of_each_key(rows, order, fates)
+        refused: dict[int, str] = {}
         met_known = False
         with connection.transaction():
-            if ask and len(order):
-                known = _known(connection, rows.take(order))
+            if ask and len(left):
+                known = _known(connection, rows.take(left))
                 met_known = bool(known)
                 for at, same in known:
-                    fates[order[at]] = Fate.DUPLICATE if same else Fate.CONFLICT
-                order = order[fates[order] == Fate.STORED]
+                    fates[left[at]] = Fate.DUPLICATE if same else Fate.CONFLICT
+                left = left[fates[left] == Fate.STORED]
             if careful:
-                refusals = _bisect(connection, rows, order)
-                fates[list(refusals)] = Fate.REFUSED
-            elif len(order):
-                _copy(connection, rows.take(order))
-            _reject(connection, (*batch.rejects, *_new_rejects(batch, fates, refusals)))
+                refused = _bisect(connection, rows, left)
+                fates[list(refused)] = Fate.REFUSED
+            elif len(left):
+                _copy(connection, rows.take(left))
+            _refuse(connection, (*batch.refusals, *_refusals(batch, fates, refused)))
             _note_gaps(connection, batch.gaps)
-        return Outcome(fates=fates), met_known
+            entry = account_of(rows, order, fates, batch.refusals)
+            outcome = Outcome(fates=fates)
+            self._settle(connection, batch, entry, _announced(rows, fates))
+            self._unsure = (batch.last, outcome)
+        return outcome, met_known
+
+    def _settle(self, connection: psycopg.Connection, batch: Batch, entry: AccountEntry, announced: str | None) -> None:
+        settled = connection.execute(
+            _SETTLE,
+            [
+                *(self._spool, batch.first, batch.last),
+                *(entry.sources, entry.streams, entry.hours, entry.stored, entry.duplicates, entry.rejected),
+                [one.source for one in batch.backlog],
+                [one.samples for one in batch.backlog],
+                [one.oldest for one in batch.backlog],
+                announced,
+            ],
+        ).fetchone()
+        if settled is None or not settled[0]:
+            raise errors.SerializationFailure("the spool was advanced by another process")
 
     def _connected(self) -> psycopg.Connection:
         if self._connection is None or self._connection.closed:
             connection = connect(self._url, name="fieldlab gateway")
             connection.adapters.register_dumper(np.ndarray, ArrayDumper)
             connection.execute(_DURABLE)
+            row = connection.execute(_OPEN_SPOOL, [self._spool]).fetchone()
+            self._written = row[0] if row else 0
             self._connection = connection
         return self._connection
 
 
-def _first_of_each_key(rows: Rows, fates: Fates) -> NDArray[np.int64]:
-    """Give the positions of the rows to store in the order of their key, which the index takes fastest.
+def storable(text: str) -> str:
+    """Make a text that PostgreSQL keeps: NUL characters are shown as ␀, half surrogate pairs by their number."""
+    return text.replace("\0", "\u2400").encode(errors="backslashreplace").decode()
 
-    Of rows with one key the first to arrive stays; the others' fates are noted.
+
+def _first_of_each_key(rows: Rows, order: NDArray[np.int64], fates: Fates) -> NDArray[np.int64]:
+    """Give, in the order of the key, the positions of the rows to store: of rows with one key the first to arrive.
+
+    The fates of the others are noted.
     """
-    order = np.lexsort((rows.times, rows.streams))
     streams, times = rows.streams[order], rows.times[order]
-    again = np.empty(len(order), np.bool_)
-    again[:1] = False
+    again = np.zeros(len(order), np.bool_)
     np.logical_and(streams[1:] == streams[:-1], times[1:] == times[:-1], out=again[1:])
     if not again.any():
         return order
@@ -248,36 +358,59 @@ def _bisect(connection: psycopg.Connection, rows: Rows, positions: NDArray[np.in
     return {}
 
 
-def _new_rejects(batch: Batch, fates: Fates, refusals: dict[int, str]) -> list[tuple[int, Reject]]:
-    rejects = []
+def _refusals(batch: Batch, fates: Fates, refused: dict[int, str]) -> list[Refusal]:
+    """Turn rows in conflict and rows that the database refuses into rejects, one for an address and a detail."""
+    groups: dict[tuple[int, Reason, str], list[int]] = {}
     for at in np.flatnonzero(fates >= Fate.CONFLICT).tolist():
-        if at in refusals:
-            reason, detail = Reason.REFUSED_BY_DATABASE, f"The database refuses this row: {refusals[at]}."
+        if at in refused:
+            reason, detail = Reason.REFUSED_BY_DATABASE, f"The database refuses this row: {refused[at]}."
         else:
             reason = Reason.CONFLICT
             detail = "Another value is stored for this stream and time, and stays; send one value for each time."
-        rejects.append(
-            (
-                batch.rows.source(at),
-                batch.rows.reject(at, reason=reason, detail=detail, received_at=batch.received_at),
-            )
+        groups.setdefault((int(batch.rows.places[at]), reason, detail), []).append(at)
+    rows = batch.rows
+    return [
+        Refusal(
+            source=rows.source(positions[0]),
+            stream=int(rows.streams[positions[0]]),
+            reject=rows.reject(positions, reason=reason, detail=detail, received_at=batch.received_at),
         )
-    return rejects
+        for (_, reason, detail), positions in groups.items()
+    ]
 
 
-def _reject(connection: psycopg.Connection, rejects: Sequence[tuple[int, Reject]]) -> None:
-    if not rejects:
+def _announced(rows: Rows, fates: Fates) -> str | None:
+    """Say for live readers which streams got rows, and from when to when, as JSON; null means any stream."""
+    stored = fates == Fate.STORED
+    if not stored.any():
+        return None
+    streams, times = np.unique(rows.streams[stored]).tolist(), rows.times[stored]
+    return json.dumps(
+        {
+            "streams": streams if len(streams) <= _MOST_ANNOUNCED else None,
+            "from": str(Instant(times.min())),
+            "until": str(Instant(times.max() + 1)),
+        },
+        separators=(",", ":"),
+    )
+
+
+def _refuse(connection: psycopg.Connection, refusals: Sequence[Refusal]) -> None:
+    if not refusals:
         return
+    rejects = [one.reject for one in refusals]
     connection.execute(
         _REJECT,
         [
-            [source for source, _ in rejects],
-            [reject.received_at for _, reject in rejects],
-            [reject.reason.value for _, reject in rejects],
-            [_storable(reject.detail) for _, reject in rejects],
-            [reject.raw for _, reject in rejects],
-            [None if reject.address is None else _storable(reject.address) for _, reject in rejects],
-            [reject.time for _, reject in rejects],
+            [one.source for one in refusals],
+            [one.stream for one in refusals],
+            [reject.received_at for reject in rejects],
+            [reject.reason.value for reject in rejects],
+            [storable(reject.detail) for reject in rejects],
+            [reject.raw for reject in rejects],
+            [None if reject.address is None else storable(reject.address) for reject in rejects],
+            [reject.time for reject in rejects],
+            [reject.samples for reject in rejects],
         ],
     )
 
@@ -294,11 +427,6 @@ def _note_gaps(connection: psycopg.Connection, gaps: Sequence[StreamGap]) -> Non
             [gap.cause.value for gap in gaps],
         ],
     )
-
-
-def _storable(text: str) -> str:
-    """Make a text that PostgreSQL keeps: NUL characters are shown as ␀, half surrogate pairs by their number."""
-    return text.replace("\0", "\u2400").encode(errors="backslashreplace").decode()
 
 
 _BLAMING_CLASSES: Final = ("22", "23", "54", "P0")

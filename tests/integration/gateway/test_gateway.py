@@ -1,11 +1,13 @@
 """What the ingest process promises: every sample ends stored, rejected or waiting, and its source is told when."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Identifier
 
 from fieldlab.errors import ExcessRights, InvalidSettings
 from fieldlab.ports import Delivery
@@ -15,13 +17,36 @@ from fieldlab.readings.origin import Clock, Origin
 from fieldlab.readings.reject import Reason, Reject
 from fieldlab.readings.samples import Samples
 from gateway.limits import Limits
-from tests.integration.gateway.wire import START, Wires, declare, gateway, rejected, samples, stored, until
+from tests.integration.gateway.wire import START, Wires, accounts, declare, gateway, rejected, samples, stored, until
 from tests.servers.database import Database
 
 
-async def test_a_delivery_is_committed_before_its_source_is_told_that_it_is_safe(
-    database: Database, tmp_path: Path
-) -> None:
+@contextmanager
+def locked(database: Database) -> Iterator[psycopg.Connection]:
+    """Hold every write of measurements back, until the connection rolls back."""
+    with psycopg.connect(database.admin) as blocker:
+        blocker.execute("LOCK fieldlab.measurement IN ACCESS EXCLUSIVE MODE")
+        yield blocker
+        blocker.rollback()
+
+
+@contextmanager
+def away(database: Database) -> Iterator[None]:
+    """Let no gateway into the database."""
+    limit = SQL("ALTER DATABASE {} CONNECTION LIMIT {}")
+    with psycopg.connect(database.admin, autocommit=True) as connection:
+        connection.execute(limit.format(Identifier(database.name), 0))
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND usename = 'fieldlab_gateway'"
+        )
+        try:
+            yield
+        finally:
+            connection.execute(limit.format(Identifier(database.name), -1))
+
+
+async def test_what_is_handed_over_is_stored_and_counted(database: Database, tmp_path: Path) -> None:
     streams = declare(database)
     async with gateway(database.gateway, tmp_path) as running:
         running.wires["mqtt"].hand_over(samples(1.5, 2.5))
@@ -36,6 +61,11 @@ async def test_a_delivery_is_committed_before_its_source_is_told_that_it_is_safe
             (streams["text"], 0, None, "EXECUTE", 0, 0),
         ]
         assert (health["stored"], health["rejected"], health["waiting"]) == (4, 0, 0)
+    assert accounts(database) == [
+        (streams["number"], 2, 2, 0, 0),
+        (streams["boolean"], 1, 1, 0, 0),
+        (streams["text"], 1, 1, 0, 0),
+    ]
 
 
 async def test_live_samples_of_a_simulated_machine_are_marked_and_keep_their_clock(
@@ -50,7 +80,7 @@ async def test_live_samples_of_a_simulated_machine_are_marked_and_keep_their_clo
 
 
 async def test_the_same_samples_again_are_duplicates_and_change_nothing(database: Database, tmp_path: Path) -> None:
-    declare(database)
+    streams = declare(database)
     async with gateway(database.gateway, tmp_path) as running:
         for _ in range(3):
             running.wires["mqtt"].hand_over(samples(1.0, 2.0, float("nan")))
@@ -58,6 +88,7 @@ async def test_the_same_samples_again_are_duplicates_and_change_nothing(database
         assert (health["stored"], health["duplicates"], health["conflicts"]) == (3, 6, 0)
     assert len(stored(database)) == 3
     assert rejected(database) == []
+    assert accounts(database) == [(streams["number"], 9, 3, 6, 0)]
 
 
 async def test_another_value_at_a_known_time_is_a_reject_and_the_first_stays(
@@ -77,8 +108,11 @@ async def test_another_value_at_a_known_time_is_a_reject_and_the_first_stays(
     assert [(row[0], row[2]) for row in stored(database)] == [
         (streams["number"], value) for value in (1.0, 2.0, 3.0, 4.0, 5.0)
     ]
-    assert [(reason, address) for reason, _, _, address in rejected(database)] == [("conflict", "number")] * 2
-    assert b'"value": 9.0' in rejected(database)[0][2]
+    kept = rejected(database)
+    assert {(reason, address) for reason, _, _, address, _ in kept} == {("conflict", "number")}
+    assert sum(count for *_, count in kept) == 2
+    assert b'"value": 9.0' in b"".join(raw for _, _, raw, _, _ in kept)
+    assert accounts(database) == [(streams["number"], 9, 5, 2, 2)]
 
 
 async def test_what_cannot_be_a_measurement_is_kept_with_a_reason_and_the_rest_is_stored(
@@ -91,15 +125,15 @@ async def test_what_cannot_be_a_measurement_is_kept_with_a_reason_and_the_rest_i
                 samples=Samples.joined(
                     [
                         samples(1.0),
-                        samples("3.9", start=START + SECOND),
+                        samples("3.9", "4.9", start=START + SECOND),
                         samples(7.0, address="text"),
                         samples(0.5, address="boolean"),
-                        samples(1.0, address="nobody\0knows"),
                         samples(1.0, start=START + 4200 * SECOND),
                         samples(1.0, start=2**63 - 1),
                         samples(1.0, start=2**70),
                         samples(1.0, start=0),
                         samples("a\0b", address="text"),
+                        samples("\ud800", address="text", start=START + SECOND),
                     ]
                 ),
                 rejects=(
@@ -110,16 +144,20 @@ async def test_what_cannot_be_a_measurement_is_kept_with_a_reason_and_the_rest_i
             )
         )
         health = await running.settled()
-        assert (health["stored"], health["rejected"]) == (1, 10)
-        assert 'fieldlab_samples_rejected_total{reason="wrong_type",source="mqtt"} 4.0' in await running.metrics()
-    found = {(reason, address): detail for reason, detail, _, address in rejected(database)}
+        assert (health["stored"], health["rejected"]) == (1, 11)
+        assert 'fieldlab_samples_rejected_total{reason="wrong_type",source="mqtt"} 6.0' in await running.metrics()
+    kept = rejected(database)
+    found = {(reason, address): detail for reason, detail, _, address, _ in kept}
     assert "as a JSON number" in found["wrong_type", "number"]
     assert "true or false" in found["wrong_type", "boolean"]
-    assert "bind it" in found["unbound", "nobody␀knows"]
     assert {reason for reason, _ in found} == {
-        *("malformed", "wrong_type", "unbound", "invalid_time", "too_far_in_future", "too_late")
+        *("malformed", "wrong_type", "invalid_time", "too_far_in_future", "too_late")
     }
-    assert (b"\xff\x00{",) in [row[2:3] for row in rejected(database)]
+    assert b"\xff\x00{" in [raw for _, _, raw, _, _ in kept]
+    quoted = next(row for row in kept if "JSON number" in row[1])
+    assert quoted[4] == 2
+    assert [line.split(b'"value": ')[1][:5] for line in quoted[2].splitlines()] == [b'"3.9"', b'"4.9"']
+    assert sum(row[1] for row in accounts(database)) == 12
 
 
 async def test_a_row_that_the_database_refuses_is_found_and_kept_and_its_neighbours_are_stored(
@@ -132,9 +170,7 @@ async def test_a_row_that_the_database_refuses_is_found_and_kept_and_its_neighbo
         running.wires["mqtt"].hand_over(samples(*range(900), 5000.0, *range(90)))
         health = await running.settled()
         assert (health["stored"], health["rejected"]) == (990, 1)
-    assert [(reason, "sane" in detail) for reason, detail, _, _ in rejected(database)] == [
-        ("refused_by_database", True)
-    ]
+    assert [(reason, "sane" in detail) for reason, detail, *_ in rejected(database)] == [("refused_by_database", True)]
 
 
 async def test_gaps_are_noted_for_the_streams_that_they_concern(database: Database, tmp_path: Path) -> None:
@@ -203,26 +239,25 @@ async def test_a_wrong_configuration_of_one_source_leaves_the_others_running(
         wires.refuse.clear()
         with psycopg.connect(database.admin) as connection:
             connection.execute("UPDATE fieldlab.source SET url = 'opc.tcp://right' WHERE slug = 'robot'")
-        await until(lambda: "robot" in wires.built)
+        await until(lambda: "robot" in wires.built and wires["robot"].connected)
         assert (await running.health())[1]["sources"]["robot"]["state"] == "connected"
 
 
-async def test_a_full_gateway_makes_its_sources_wait_and_loses_nothing(database: Database, tmp_path: Path) -> None:
+async def test_a_full_spool_makes_the_sources_wait_and_loses_nothing(database: Database, tmp_path: Path) -> None:
     declare(database)
-    with psycopg.connect(database.admin) as blocker:
-        blocker.execute("LOCK fieldlab.measurement IN ACCESS EXCLUSIVE MODE")
-        async with gateway(database.gateway, tmp_path, limits=Limits(batch=50, waiting=100)) as running:
-            for at in range(40):
-                running.wires["mqtt"].hand_over(samples(*range(10), start=START + at * 10 * SECOND))
-            await asyncio.sleep(0.3)
-            _, health = await running.health()
-            assert 0 < health["waiting"] <= 160
-            assert running.wires["mqtt"].safe == []
-            assert running.wires["mqtt"].queue.qsize() > 20
-            blocker.rollback()
-            health = await running.settled()
-            assert health["stored"] == 400
-    assert len(stored(database)) == 400
+    async with gateway(database.gateway, tmp_path, limits=Limits(batch=50, pending=100, spool=64 * 1024)) as running:
+        with locked(database):
+            for at in range(400):
+                running.wires["mqtt"].hand_over(samples(*range(10), start=START + at * SECOND, step=SECOND // 10))
+            await until(lambda: len(running.wires["mqtt"].safe) > 10)
+            await asyncio.sleep(0.5)
+            status, health = await running.health()
+            assert (status, health["spool_fault"][:17]) == (503, "The spool is full")
+            assert 64 * 1024 <= health["spool_bytes"] < 128 * 1024
+            assert running.wires["mqtt"].queue.qsize() > 100
+        health = await running.settled()
+        assert (health["stored"], health["spool_fault"]) == (4000, None)
+    assert len(stored(database)) == 4000
 
 
 async def test_an_outage_of_the_database_delays_samples_and_loses_none(database: Database, tmp_path: Path) -> None:
@@ -230,41 +265,67 @@ async def test_an_outage_of_the_database_delays_samples_and_loses_none(database:
     async with gateway(database.gateway, tmp_path, limits=Limits(outage=0.0)) as running:
         running.wires["mqtt"].hand_over(samples(1.0))
         await running.settled()
-        with psycopg.connect(database.admin, autocommit=True) as connection:
-            connection.execute(_limit(database, 0))
-            try:
-                connection.execute(
-                    "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND usename = 'fieldlab_gateway'"
-                )
-                running.wires["mqtt"].hand_over(samples(2.0, start=START + SECOND))
-                await asyncio.sleep(0.5)
-                status, health = await running.health()
-                assert (status, health["database"], health["waiting"]) == (503, "unreachable", 1)
-                assert running.wires["mqtt"].safe == [0]
-            finally:
-                connection.execute(_limit(database, -1))
+        with away(database):
+            running.wires["mqtt"].hand_over(samples(2.0, start=START + SECOND))
+            await until(lambda: running.wires["mqtt"].safe == [0, 1])
+            await asyncio.sleep(0.5)
+            status, health = await running.health()
+            assert (status, health["database"], health["waiting"]) == (503, "unreachable", 1)
+        health = await running.settled()
+        assert (health["status"], health["stored"], health["waiting"]) == ("ok", 2, 0)
+
+
+async def test_a_gateway_that_starts_while_the_database_is_away_takes_in_what_it_knew(
+    database: Database, tmp_path: Path
+) -> None:
+    declare(database)
+    async with gateway(database.gateway, tmp_path):
+        pass
+    with away(database):
+        async with gateway(database.gateway, tmp_path) as running:
+            assert running.wires["mqtt"].watched == {"number", "boolean", "text"}
+            running.wires["mqtt"].hand_over(samples(1.0, 2.0))
+            health = await running.settled(waiting=2)
+            assert health["database"] == "unreachable"
+    assert stored(database) == []
+    async with gateway(database.gateway, tmp_path) as running:
+        health = await running.settled()
+        assert (health["stored"], health["duplicates"]) == (2, 0)
+
+
+async def test_what_was_safe_and_not_written_is_written_by_the_next_process_once(
+    database: Database, tmp_path: Path
+) -> None:
+    streams = declare(database)
+    async with gateway(database.gateway, tmp_path, limits=Limits(drain=0.1)) as running:
+        running.wires["mqtt"].hand_over(samples(1.0))
         await running.settled()
-        status, health = await running.health()
-        assert (status, health["stored"], health["waiting"]) == (200, 2, 0)
+        with locked(database) as blocker:
+            running.wires["mqtt"].hand_over(samples(2.0, 3.0, start=START + SECOND))
+            await until(lambda: running.wires["mqtt"].safe == [0, 1])
+            running.stop.set()
+            await asyncio.sleep(0.5)
+            blocker.execute(
+                "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND usename = 'fieldlab_gateway'"
+            )
+    assert len(stored(database)) == 1
+    async with gateway(database.gateway, tmp_path) as running:
+        health = await running.settled()
+        assert (health["stored"], health["duplicates"]) == (2, 0)
+        assert running.wires["mqtt"].heard_until is not None
+    assert accounts(database) == [(streams["number"], 3, 3, 0, 0)]
 
 
-def _limit(database: Database, connections: int) -> Composed:
-    return SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(Identifier(database.name), connections)
-
-
-async def test_a_stop_writes_what_has_arrived_before_the_sources_are_closed(database: Database, tmp_path: Path) -> None:
+async def test_a_stop_makes_safe_and_writes_what_has_arrived_before_the_sources_are_closed(
+    database: Database, tmp_path: Path
+) -> None:
     declare(database)
     wires = Wires()
-    with psycopg.connect(database.admin) as blocker:
-        async with gateway(database.gateway, tmp_path, wires=wires) as running:
-            blocker.execute("LOCK fieldlab.measurement IN ACCESS EXCLUSIVE MODE")
-            wires["mqtt"].hand_over(samples(1.0, 2.0))
-            await until(wires["mqtt"].queue.empty)
-            running.stop.set()
-            await asyncio.sleep(0.2)
-            assert not wires["mqtt"].cancelled
-            blocker.rollback()
+    async with gateway(database.gateway, tmp_path, wires=wires) as running:
+        wires["mqtt"].hand_over(samples(1.0, 2.0))
+        await until(wires["mqtt"].queue.empty)
+        running.stop.set()
     assert wires["mqtt"].safe == [0]
     assert wires["mqtt"].cancelled
     assert len(stored(database)) == 2
@@ -281,5 +342,13 @@ async def test_a_port_in_use_is_named_with_the_setting_that_changes_it(database:
     async with gateway(database.gateway, tmp_path) as running:
         port = int(running.url.rpartition(":")[2])
         with pytest.raises(InvalidSettings, match=rf"{port}.*FIELDLAB_GATEWAY_PORT"):
-            async with gateway(database.gateway, tmp_path, port=port):
+            async with gateway(database.gateway, tmp_path / "other", port=port):
+                pass
+
+
+async def test_a_second_gateway_in_the_same_directory_is_refused(database: Database, tmp_path: Path) -> None:
+    declare(database)
+    async with gateway(database.gateway, tmp_path):
+        with pytest.raises(InvalidSettings, match=r"FIELDLAB_GATEWAY_DIRECTORY: another gateway"):
+            async with gateway(database.gateway, tmp_path):
                 pass

@@ -91,10 +91,14 @@ class Running:
         async with httpx.AsyncClient() as client:
             return (await client.get(f"{self.url}/metrics")).text
 
-    async def settled(self, slug: str = "mqtt") -> dict[str, Any]:
-        """Wait until everything handed over by a source is safe, and give the gateway's health."""
+    async def settled(self, slug: str = "mqtt", *, waiting: int = 0) -> dict[str, Any]:
+        """Wait until all that a source handed over is safe and only so many samples wait; give the gateway's health."""
         await until(lambda: len(self.wires[slug].safe) == self.wires[slug].handed)
-        return (await self.health())[1]
+        deadline = time.monotonic() + 10
+        while (health := (await self.health())[1])["waiting"] != waiting:
+            assert time.monotonic() < deadline, health
+            await asyncio.sleep(0.01)
+        return health
 
 
 @asynccontextmanager
@@ -190,6 +194,18 @@ def stored(database: Database) -> list[tuple[Any, ...]]:
 
 
 def rejected(database: Database) -> list[tuple[Any, ...]]:
-    """Give the rejects in order: reason, detail, raw, address."""
+    """Give the rejects in order: reason, detail, raw, address, number of samples."""
     with psycopg.connect(database.admin) as connection:
-        return connection.execute("SELECT reason, detail, raw, address FROM fieldlab.reject ORDER BY id").fetchall()
+        return connection.execute(
+            "SELECT reason, detail, raw, address, samples FROM fieldlab.reject ORDER BY id"
+        ).fetchall()
+
+
+def accounts(database: Database) -> list[tuple[Any, ...]]:
+    """Give the accounts by stream (0 for none): received, stored, duplicates, rejected."""
+    with psycopg.connect(database.admin) as connection:
+        connection.execute("SELECT fieldlab.fold_accounts()")
+        return connection.execute(
+            "SELECT stream_id, sum(received)::integer, sum(stored)::integer, sum(duplicates)::integer,"
+            " sum(rejected)::integer FROM fieldlab.account GROUP BY 1 ORDER BY 1"
+        ).fetchall()

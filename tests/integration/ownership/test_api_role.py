@@ -138,6 +138,7 @@ def test_only_the_product_s_views_are_readable_of_all_that_the_product_made(floo
         ).fetchall()
     assert {name for (name,) in readable} == {
         "visible.participant", "visible.asset", "visible.stream", "visible.tenure",
+        "visible.account", "visible.reject", "visible.discovery",
     }  # fmt: skip
 
 
@@ -235,6 +236,9 @@ PLANS = [
     "SELECT * FROM visible.asset WHERE name > 'A'",
     "SELECT * FROM visible.stream WHERE key < 1000",
     "SELECT * FROM visible.tenure WHERE start > '2000-01-01'",
+    "SELECT * FROM visible.account WHERE stored > 0",
+    "SELECT * FROM visible.reject WHERE samples > 0",
+    "SELECT * FROM visible.discovery WHERE address > ''",
     "SELECT * FROM visible.streams('{}', ARRAY['robot-1'], ARRAY['joint'])",
     "SELECT * FROM visible.segments(ARRAY[1, 2, 3], '-infinity', 'infinity')",
     "SELECT * FROM visible.gaps(ARRAY[1, 2, 3], '-infinity', 'infinity')",

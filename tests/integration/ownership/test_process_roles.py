@@ -8,6 +8,7 @@ from tests.integration.ownership.floor import CURRENT, MONDAY, STATE, Floor
 TABLES = (
     "participant", "trial", "asset", "stream", "source", "binding", "tenure", "tenure_event", "credential", "secret",
     "measurement", "reject", "gap", "platform", "entitlement", "measurement_1m",
+    "spool", "account", "account_entry", "waiting", "discovery",
 )  # fmt: skip
 PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
 
@@ -37,7 +38,7 @@ def rights(floor: Floor, role: str) -> set[str]:
 def test_the_gateway_may_do_what_it_needs_and_nothing_else(floor: Floor) -> None:
     assert rights(floor, "fieldlab_gateway") == {
         "SELECT source", "SELECT binding", "SELECT platform",
-        "SELECT stream.id", "SELECT stream.asset_id", "SELECT stream.kind",
+        "SELECT stream.id", "SELECT stream.asset_id", "SELECT stream.kind", "SELECT stream.lateness",
         "SELECT asset.id", "SELECT asset.slug", "SELECT asset.nature",
         "INSERT measurement", "INSERT reject", "INSERT gap",
     }  # fmt: skip
@@ -52,6 +53,7 @@ def test_the_maintainer_may_do_what_it_needs_and_nothing_else(floor: Floor) -> N
 def test_the_query_service_may_read_its_views_and_nothing_else(floor: Floor) -> None:
     assert rights(floor, "fieldlab_api") == {
         "SELECT participant", "SELECT asset", "SELECT stream", "SELECT tenure",
+        "SELECT account", "SELECT reject", "SELECT discovery",
     }  # fmt: skip
     with psycopg.connect(floor.database.admin) as admin:
         readable = admin.execute(
@@ -64,7 +66,7 @@ def test_the_query_service_may_read_its_views_and_nothing_else(floor: Floor) -> 
 @pytest.mark.parametrize(
     ("role", "reach"),
     [
-        ("fieldlab_gateway", {"known_rows"}),
+        ("fieldlab_gateway", {"known_rows", "open_spool", "settle", "note_discoveries", "fold_accounts"}),
         ("fieldlab_maintainer", set()),
     ],
 )

@@ -1,0 +1,183 @@
+"""What the spool keeps: one source's samples, rejects and gaps that arrived together, as bytes and back."""
+
+import json
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldlab.errors import InvalidInput
+from fieldlab.readings.gap import Cause, Gap
+from fieldlab.readings.instant import Instant
+from fieldlab.readings.reject import Reason, Reject
+from fieldlab.readings.samples import Samples
+from gateway.block import Block, split
+
+SAMPLE_BYTES: Final = 64
+"""About what a sample takes in memory."""
+
+_VERSION: Final = 1
+_HEAD: Final = struct.Struct("<BII")
+_COLUMNS: Final = (
+    *(("codes", "<i4"), ("received", "<i8"), ("times", "<i8"), ("values", "<f8"), ("statuses", "<i2")),
+    ("origins", "<i2"),
+)
+_OFTEN_CONSTANT: Final = ("received", "statuses", "origins")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """One source's samples, rejects and gaps, in the order of their arrival."""
+
+    received_at: Instant
+    block: Block
+    rejects: tuple[Reject, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+    @property
+    def source(self) -> int:
+        """Give the id of the source."""
+        return self.block.source
+
+    @property
+    def size(self) -> int:
+        """Count what must find a fate: samples, and the samples of rejects."""
+        return len(self.block) + sum(reject.samples for reject in self.rejects)
+
+    @property
+    def load(self) -> int:
+        """Give the room that it takes in memory, counted in samples of `SAMPLE_BYTES`."""
+        words = sum(map(len, self.block.texts.values())) + sum(len(reject.raw) for reject in self.rejects)
+        return self.size + words // SAMPLE_BYTES
+
+    @staticmethod
+    def of(
+        samples: Samples, *, rejects: Sequence[Reject], gaps: Sequence[Gap], source: int, received_at: Instant
+    ) -> "Record":
+        """Put what arrived into arrays; a sample that no array can hold becomes a reject."""
+        unfit: tuple[Reject, ...] = ()
+        try:
+            block = Block.of(samples, source=source, received_at=received_at)
+        except (OverflowError, TypeError, ValueError):
+            samples, unfit = split(samples, received_at=received_at)
+            block = Block.of(samples, source=source, received_at=received_at)
+        return Record(received_at=received_at, block=block, rejects=(*rejects, *unfit), gaps=tuple(gaps))
+
+    def pieces(self, most: int) -> Iterator["Record"]:
+        """Cut into records of at most so many samples, in order; rejects and gaps stay with the first."""
+        if len(self.block) <= most:
+            yield self
+            return
+        for start in range(0, len(self.block), most):
+            yield Record(
+                received_at=self.received_at,
+                block=self.block.take(np.arange(start, min(start + most, len(self.block)))),
+                rejects=() if start else self.rejects,
+                gaps=() if start else self.gaps,
+            )
+
+
+def encode(record: Record) -> bytes:
+    """Give the bytes of a record: a head, its words as JSON, its columns as they lie in memory, the rejects' bytes."""
+    block = record.block
+    everywhere = {name: _constant(getattr(block, name)) for name in _OFTEN_CONSTANT}
+    words = {
+        "source": block.source,
+        "received_at": int(record.received_at),
+        "addresses": block.addresses,
+        "texts": [list(block.texts), list(block.texts.values())] if block.texts else None,
+        "empty": np.flatnonzero(~block.numeric).tolist() if not block.numeric.all() else None,
+        "everywhere": everywhere,
+        "rejects": [_reject_words(reject) for reject in record.rejects],
+        "gaps": [[int(gap.start), int(gap.until), gap.cause.value, gap.addresses] for gap in record.gaps],
+    }
+    encoded = json.dumps(words, separators=(",", ":")).encode("ascii")
+    columns = [
+        getattr(block, name).astype(kind, copy=False).tobytes()
+        for name, kind in _COLUMNS
+        if everywhere.get(name) is None
+    ]
+    raws = [reject.raw for reject in record.rejects]
+    return b"".join([_HEAD.pack(_VERSION, len(encoded), len(block)), encoded, *columns, *raws])
+
+
+def decode(body: bytes) -> Record:
+    """Read a record back; raises InvalidInput for bytes that are not one."""
+    try:
+        return _decode(body)
+    except (ValueError, KeyError, TypeError, IndexError, struct.error) as error:
+        raise InvalidInput(f"A record of the spool cannot be read: {error}.") from error
+
+
+def _decode(body: bytes) -> Record:
+    version, length, count = _HEAD.unpack_from(body)
+    if version != _VERSION:
+        raise ValueError(f"its version is {version}")
+    at = _HEAD.size + length
+    words = json.loads(body[_HEAD.size : at])
+    columns: dict[str, NDArray[Any]] = {}
+    for name, kind in _COLUMNS:
+        constant = words["everywhere"].get(name)
+        if constant is not None:
+            columns[name] = np.full(count, constant, kind)
+            continue
+        columns[name] = np.frombuffer(body, kind, count, at)
+        at += columns[name].nbytes
+    numeric = np.ones(count, np.bool_)
+    if words["empty"] is not None:
+        numeric[words["empty"]] = False
+    rejects = []
+    for reason, detail, received_at, address, time, samples, size in words["rejects"]:
+        rejects.append(
+            Reject(
+                reason=Reason(reason),
+                detail=detail,
+                raw=body[at : at + size],
+                received_at=Instant(received_at),
+                address=address,
+                time=None if time is None else Instant(time),
+                samples=samples,
+            )
+        )
+        at += size
+    if at != len(body):
+        raise ValueError(f"it has {len(body)} bytes and should have {at}")
+    block = Block(
+        source=words["source"],
+        addresses=tuple(words["addresses"]),
+        numeric=numeric,
+        texts=dict(zip(*words["texts"], strict=True)) if words["texts"] else {},
+        **columns,
+    )
+    gaps = tuple(
+        Gap(
+            start=Instant(start),
+            until=Instant(until),
+            cause=Cause(cause),
+            addresses=None if addresses is None else tuple(addresses),
+        )
+        for start, until, cause, addresses in words["gaps"]
+    )
+    received_at = Instant(words["received_at"])
+    return Record(received_at=received_at, block=block, rejects=tuple(rejects), gaps=gaps)
+
+
+def _constant(column: NDArray[Any]) -> int | None:
+    """Give the one value that a column has everywhere, or None."""
+    return int(column[0]) if len(column) and (column == column[0]).all() else None
+
+
+def _reject_words(reject: Reject) -> list[Any]:
+    time = None if reject.time is None else int(reject.time)
+    return [
+        reject.reason.value,
+        reject.detail,
+        int(reject.received_at),
+        reject.address,
+        time,
+        reject.samples,
+        len(reject.raw),
+    ]
