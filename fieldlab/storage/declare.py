@@ -86,9 +86,9 @@ def _settle(
         return connection.execute(insert(table).values(**key, **values).returning(*(id_ or table.primary_key))).scalar()
     differing = {column: value for column, value in values.items() if getattr(row, column) != value}
     if kept := sorted(_FIXED.get(kind, set()) & set(differing)):
+        named = ", ".join(column.removesuffix("_id") for column in kept)
         raise Conflict(
-            f"{kind} {name}: {', '.join(column.removesuffix('_id') for column in kept)} cannot change, because data is stored under it; "
-            "declare a new name for what is new."
+            f"{kind} {name}: {named} cannot change, because data is stored under it; declare a new name for what is new."
         )
     if differing:
         changes.append(Change(added=False, kind=kind, name=name, properties=tuple(differing)))
