@@ -5,6 +5,7 @@ from typing import Final
 GOOD: Final = 0x0000
 UNCERTAIN: Final = 0x4000
 BAD: Final = 0x8000
+BAD_NO_COMMUNICATION: Final = 0x8031
 BAD_OUT_OF_RANGE: Final = 0x803C
 BAD_NO_DATA: Final = 0x809B
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from fieldlab.assets.description import Description
+from fieldlab.readings.gap import Gap
 from fieldlab.readings.instant import Instant
 from fieldlab.readings.reject import Reason, Reject
 from fieldlab.readings.samples import Samples
@@ -36,10 +37,11 @@ class Decoded:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
-    """What a burst of messages held, gathered in columns, and what they say of their addresses."""
+    """What a burst of messages held, gathered in columns, what they say of their addresses, and what is missing."""
 
     samples: Samples = field(default_factory=Samples)
     rejects: list[Reject] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
     described: list[Description] = field(default_factory=list)
 
     def refuse(self, message: Message, reason: Reason, detail: str, *, address: str | None = None) -> None:

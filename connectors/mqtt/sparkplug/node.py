@@ -1,0 +1,110 @@
+"""One edge node as a host application knows it: its session, its metrics and what its aliases mean."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from connectors.mqtt.decode.batch import Message
+from connectors.mqtt.sparkplug.data_type import DataType
+from connectors.mqtt.sparkplug.order import Order
+from connectors.mqtt.sparkplug.payload import Metric, Payload
+from connectors.mqtt.sparkplug.topic import Topic
+from fieldlab.readings.instant import Instant
+
+
+class Definition(NamedTuple):
+    """What a birth said of a metric."""
+
+    address: str
+    data_type: int
+
+
+class Held(NamedTuple):
+    """A message of a device whose birth may come late."""
+
+    message: Message
+    topic: Topic
+    payload: Payload
+
+
+class Node:
+    """Holds nothing before its birth. Aliases are the node's, metrics the device's (the node itself is device "")."""
+
+    def __init__(self) -> None:
+        self.order: Order | None = None
+        self.death_number: int | None = None
+        self.asked: Instant | None = None
+        """When it was last asked for its births, if it has not answered yet."""
+        self.latest = 0
+        """The time of the newest sample, in microseconds."""
+        self.held: list[Held] = []
+        self._aliases: dict[int, Definition] = {}
+        self._devices: dict[str, dict[str, Definition]] = {}
+        self._dead: dict[str, tuple[Instant, tuple[str, ...]]] = {}
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether it is born and not dead."""
+        return self.order is not None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Give the addresses of all metrics that are alive."""
+        return tuple(one.address for metrics in self._devices.values() for one in metrics.values())
+
+    def begin(self, number: int | None, order: Order) -> None:
+        """Begin with a birth of the node, after which each device has to be born again."""
+        self.order, self.death_number, self.asked = order, number, None
+        self._devices.clear()
+        self._aliases.clear()
+
+    def forget(self) -> None:
+        """Know nothing of the node any more, as before its birth."""
+        self.order, self.asked = None, None
+        self.held.clear()
+        self._devices.clear()
+        self._aliases.clear()
+        self._dead.clear()
+
+    def is_born(self, device: str) -> bool:
+        """Tell whether the device is born and not dead."""
+        return device in self._devices
+
+    def bear(self, device: str, prefix: str, metrics: Iterable[Metric]) -> list[Definition]:
+        """Take the metrics of a birth for those of the device; aliases of its earlier birth mean nothing any more."""
+        gone = {one.address for one in self._devices.get(device, {}).values()}
+        self._aliases = {alias: one for alias, one in self._aliases.items() if one.address not in gone}
+        born: dict[str, Definition] = {}
+        for metric in metrics:
+            if metric.name is None:
+                continue
+            one = Definition(f"{prefix}{metric.name}", metric.data_type or DataType.UNKNOWN)
+            born[metric.name] = one
+            if metric.alias is not None:
+                self._aliases[metric.alias] = one
+        self._devices[device] = born
+        return list(born.values())
+
+    def definition(self, device: str, metric: Metric) -> Definition | None:
+        """Find what a birth said of a metric, by its name or else its alias."""
+        if metric.name is not None:
+            return self._devices.get(device, {}).get(metric.name)
+        return None if metric.alias is None else self._aliases.get(metric.alias)
+
+    def die(self, device: str | None, at: Instant) -> list[str]:
+        """Drop a device's metrics, or the whole node's with None; gives the addresses that are stale now."""
+        dying = list(self._devices) if device is None else [device]
+        stale: list[str] = []
+        for one in dying:
+            metrics = self._devices.pop(one, {})
+            addresses = tuple(definition.address for definition in metrics.values())
+            self._dead.setdefault(one, (at, addresses))
+            stale.extend(addresses)
+        gone = set(stale)
+        self._aliases = {alias: one for alias, one in self._aliases.items() if one.address not in gone}
+        if device is None:
+            self.order = None
+        return stale
+
+    def revive(self, device: str) -> tuple[Instant, tuple[str, ...]] | None:
+        """Tell since when a device was dead, and which addresses were stale; None for one that was not dead."""
+        return self._dead.pop(device, None)
