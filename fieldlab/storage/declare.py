@@ -88,7 +88,7 @@ def _settle(
     if kept := sorted(_FIXED.get(kind, set()) & set(differing)):
         named = ", ".join(column.removesuffix("_id") for column in kept)
         raise Conflict(
-            f"{kind} {name}: {named} cannot change, because data is stored under it; declare a new name for what is new."
+            f"{kind} {name}: {named} cannot change, because data is stored under it; declare a new name for it."
         )
     if differing:
         changes.append(Change(added=False, kind=kind, name=name, properties=tuple(differing)))

@@ -294,13 +294,17 @@ BEGIN
     CROSS JOIN LATERAL (SELECT EXISTS (
         SELECT FROM fieldlab.entitlement AS t
         WHERE t.reader_id = reader AND t.stream_id = r.stream_id
-          AND r.received_at >= t.start AND r.received_at < t.until)) AS own (it)
+          AND coalesce(r.time, r.received_at) >= t.start AND coalesce(r.time, r.received_at) < t.until
+          AND NOT EXISTS (
+              SELECT FROM string_to_table(CASE WHEN r.samples > 1 THEN encode(r.raw, 'escape') END, E'\\n') AS line,
+                          CAST(substring(line FROM '^{"time": "([0-9TZ:.-]+)"') AS timestamptz) AS measured
+              WHERE measured IS NULL OR measured < t.start OR measured >= t.until))) AS own (it)
     WHERE administers OR own.it;
 END $$;
 CREATE VIEW visible.reject WITH (security_barrier) AS SELECT * FROM fieldlab.seen_rejects();
 COMMENT ON VIEW visible.reject IS
-    'What could not become a measurement. The bytes are shown to whoever had the stream when they arrived; whoever
-administers the lab sees the reasons of all.';
+    'What could not become a measurement. The bytes are shown to whoever had the stream at the time of all samples, or
+when they arrived where no time could be read; whoever administers the lab sees the reasons of all.';
 
 COMMENT ON FUNCTION fieldlab.seen_accounts IS 'Stands behind visible.account, so that no plan shows the rest.';
 COMMENT ON FUNCTION fieldlab.seen_discoveries IS 'Stands behind visible.discovery, so that no plan shows the rest.';
