@@ -15,7 +15,8 @@ def refuse(floor: Floor, times: list[Instant], *, received_at: Instant, readable
     with psycopg.connect(floor.database.gateway) as gateway:
         gateway.execute(
             "INSERT INTO fieldlab.reject "
-            "(source_id, source, reason, detail, stream_id, received_at, raw, time, samples) SELECT id, slug, 'too_late', '', %s, %s::timestamptz, %s, %s::timestamptz, %s FROM fieldlab.source",
+            "(source_id, source, reason, detail, stream_id, received_at, raw, time, samples) "
+            "SELECT id, slug, 'too_late', '', %s, %s::timestamptz, %s, %s::timestamptz, %s FROM fieldlab.source",
             [
                 floor.streams[CURRENT],
                 str(received_at),
