@@ -15,6 +15,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from connectors.mqtt.config import Protocol
+from connectors.mqtt.role import Post
 
 QOS: Final = 1
 """Never 2: an unacknowledged message of QoS 2 that a killed gateway held does not come again."""
@@ -25,7 +26,7 @@ _ANYWHERE: Final = "broker"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
-    """Who the gateway is to the broker, and how the session shall be kept."""
+    """Who the gateway is to the broker, and how the session shall be kept; `clean` begins a new one, never kept."""
 
     protocol: Protocol
     client_id: str
@@ -34,6 +35,8 @@ class Account:
     keep_alive: int
     session_expiry: int
     receive_maximum: int
+    clean: bool = False
+    will: Post | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,8 +74,11 @@ class Codec:
             self._pipe,
             client_id=account.client_id,
             protocol=_PAHO[account.protocol],
-            clean_session=None if self._v5 else False,
+            clean_session=None if self._v5 else account.clean,
         )
+        if account.will is not None:
+            will = account.will
+            self._client.will_set(will.topic, will.payload, qos=will.qos, retain=will.retain)
         self._client.username_pw_set(account.user, account.password)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
@@ -82,10 +88,10 @@ class Codec:
         """Send CONNECT."""
         if self._v5:
             properties = Properties(PacketTypes.CONNECT)
-            properties.SessionExpiryInterval = self._account.session_expiry
+            properties.SessionExpiryInterval = 0 if self._account.clean else self._account.session_expiry
             properties.ReceiveMaximum = self._account.receive_maximum
             self._client.connect(
-                _ANYWHERE, keepalive=self._account.keep_alive, clean_start=False, properties=properties
+                _ANYWHERE, keepalive=self._account.keep_alive, clean_start=self._account.clean, properties=properties
             )
         else:
             self._client.connect(_ANYWHERE, keepalive=self._account.keep_alive)
@@ -98,6 +104,10 @@ class Codec:
             self._client.subscribe([(text, options) for text in filters])
         else:
             self._client.subscribe([(text, QOS) for text in filters])
+
+    def publish(self, post: Post) -> None:
+        """Send PUBLISH."""
+        self._client.publish(post.topic, post.payload, qos=post.qos, retain=post.retain)
 
     def leave(self) -> None:
         """Send DISCONNECT."""

@@ -12,7 +12,10 @@ from connectors.backoff import Backoff
 from connectors.mqtt.codec import Account
 from connectors.mqtt.config import PORTS, MqttOptions, Protocol, client_id
 from connectors.mqtt.decode import Batch, Message, decoder
-from connectors.mqtt.inbox import Inbox
+from connectors.mqtt.inbox import Inbox, Waiting
+from connectors.mqtt.payload import SparkplugPayload
+from connectors.mqtt.role import Listener, Post, Role
+from connectors.mqtt.sparkplug.role import HostRole
 from connectors.mqtt.wire import Wire
 from connectors.options import address_of, checked
 from connectors.secret import secret_of
@@ -20,7 +23,8 @@ from connectors.together import together
 from fieldlab.assets.source import Source
 from fieldlab.errors import InvalidSettings, Unavailable
 from fieldlab.ports import Deliver, Delivery
-from fieldlab.readings.instant import Instant
+from fieldlab.readings.gap import Gap
+from fieldlab.readings.instant import SECOND, Instant
 
 MOST_AT_ONCE: Final = 1_000
 """Messages in one delivery."""
@@ -56,10 +60,12 @@ class MqttConnector:
         self._host = str(url.hostname)
         self._port = url.port or PORTS[url.scheme]
         self._server = f"{self._host}:{self._port}"
-        self._decoder = decoder(options.payload)
+        self._role = self._role_in(options)
+        self._topics = (*options.topics, *self._role.topics)
+        self._wire: Wire | None = None
         self._heard_until = heard_until
         self._connected = False
-        self._ungranted = dict.fromkeys(options.topics, "")
+        self._ungranted = dict.fromkeys(self._topics, "")
 
     @property
     def connected(self) -> bool:
@@ -76,15 +82,43 @@ class MqttConnector:
         await together(self._keep_connected(inbox, self._tls()), self._hand_over(inbox, deliver))
 
     async def _hand_over(self, inbox: Inbox, deliver: Deliver) -> None:
+        role, over = self._role, None
         while True:
-            messages, gaps = await inbox.take(MOST_AT_ONCE)
-            batch = Batch()
+            messages, gaps = await self._taken(inbox)
+            batch = Batch(gaps=gaps)
             for one in messages:
+                if one.wire is not over:
+                    role.renewed()
+                    over = one.wire
                 head, _, topic, payload, missing = one.arrival
-                self._decoder.into(batch, Message(topic, payload, one.received_at, head & 1 != 0, missing))
-            rejects = tuple(batch.rejects)
-            safe = partial(inbox.release, messages)
-            await deliver(Delivery(samples=batch.samples, rejects=rejects, gaps=tuple(gaps), safe=safe))
+                role.into(batch, Message(topic, payload, one.received_at, head & 1 != 0, missing))
+            self._publish(role.after(batch, Instant.now()))
+            if messages or not batch.empty:
+                await deliver(
+                    Delivery(
+                        samples=batch.samples,
+                        rejects=tuple(batch.rejects),
+                        gaps=tuple(batch.gaps),
+                        described=tuple(batch.described),
+                        safe=partial(inbox.release, messages),
+                    )
+                )
+
+    async def _taken(self, inbox: Inbox) -> tuple[list[Waiting], list[Gap]]:
+        """Wait for messages or gaps, or until the role is due."""
+        due = self._role.due
+        if due is None:
+            return await inbox.take(MOST_AT_ONCE)
+        try:
+            async with asyncio.timeout(max(0.0, (due - Instant.now()) / SECOND)):
+                return await inbox.take(MOST_AT_ONCE)
+        except TimeoutError:
+            return [], []
+
+    def _publish(self, posts: list[Post]) -> None:
+        if self._wire is not None:
+            for post in posts:
+                self._wire.publish(post)
 
     async def _keep_connected(self, inbox: Inbox, tls: ssl.SSLContext | None) -> None:
         backoff = Backoff()
@@ -97,6 +131,8 @@ class MqttConnector:
                     await self._attend(wire, inbox)
                 finally:
                     self._connected = False
+                    self._publish(self._role.leaving(Instant.now()))
+                    self._wire = None
                     told = "" if backoff.stood(time.monotonic() - opened) else told
                     await wire.close()
             except (OSError, Unavailable, InvalidSettings) as error:  # a password file may be away for a moment
@@ -109,8 +145,9 @@ class MqttConnector:
     async def _attend(self, wire: Wire, inbox: Inbox) -> None:
         """Subscribe, and stay until the connection is lost, which is an Unavailable with the reason."""
         welcome = wire.welcome
+        self._wire = wire
         _log.info("Source %s: connected to %s as %s.", self._slug, self._server, self._client_id)
-        if welcome.session_expiry < self._options.session_expiry:
+        if welcome.session_expiry < self._options.session_expiry and not self._role.forgets:
             _log.warning(
                 "Source %s: %s keeps the messages of an absent gateway for %s s, less than asked for.",
                 self._slug,
@@ -119,15 +156,17 @@ class MqttConnector:
             )
         if not welcome.session_present:
             inbox.forget_session()
-            self._ungranted = dict.fromkeys(self._options.topics, "")
+            self._ungranted = dict.fromkeys(self._topics, "")
+        if self._ungranted:
+            await self._subscribe(wire)
+        self._publish(self._role.joined(Instant.now()))
         while True:
-            if self._ungranted:
-                await self._subscribe(wire)
-            self._connected = len(self._ungranted) < len(self._options.topics)
+            self._connected = len(self._ungranted) < len(self._topics)
             inbox.resumed(Instant.now())
             await asyncio.wait((wire.lost,), timeout=_ASK_AGAIN if self._ungranted else None)
             if wire.lost.done():
                 raise Unavailable(wire.lost.result())
+            await self._subscribe(wire)
 
     async def _subscribe(self, wire: Wire) -> None:
         """Ask for the topics that the session does not have yet."""
@@ -148,7 +187,17 @@ class MqttConnector:
             keep_alive=options.keep_alive,
             session_expiry=options.session_expiry,
             receive_maximum=options.receive_maximum,
+            clean=self._role.forgets,
+            will=self._role.will(Instant.now()),
         )
+
+    def _role_in(self, options: MqttOptions) -> Role:
+        """Choose what the gateway is to the broker, by the format of the messages."""
+        match options.payload:
+            case SparkplugPayload() as payload:
+                return HostRole(payload, host_id=payload.host_id or self._client_id)
+            case payload:
+                return Listener(decoder(payload))
 
     def _tls(self) -> ssl.SSLContext | None:
         """Read the certificates; raises InvalidSettings that names the one that cannot be used."""

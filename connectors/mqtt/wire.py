@@ -13,6 +13,7 @@ from typing import Final, Self, TypeVar
 from connectors.mqtt.codec import Account, Codec, Welcome
 from connectors.mqtt.config import Protocol
 from connectors.mqtt.packet import PUBREL, Arrival, Cutter
+from connectors.mqtt.role import Post
 from fieldlab.errors import Unavailable
 
 PATIENCE: Final = 10.0
@@ -104,6 +105,11 @@ class Wire(asyncio.Protocol):
         if self.lost.done():
             raise Unavailable(self.lost.result())
         return self._granted.result()
+
+    def publish(self, post: Post) -> None:
+        """Publish a message; nothing where the connection is gone."""
+        if not self.lost.done():
+            self._codec.publish(post)
 
     def answer(self, arrivals: Iterable[Arrival]) -> None:
         """Acknowledge messages in the order given; nothing where the connection is gone."""

@@ -44,6 +44,11 @@ class Batch:
     gaps: list[Gap] = field(default_factory=list)
     described: list[Description] = field(default_factory=list)
 
+    @property
+    def empty(self) -> bool:
+        """Tell whether there is nothing to hand over."""
+        return not (self.samples.addresses or self.rejects or self.gaps or self.described)
+
     def refuse(self, message: Message, reason: Reason, detail: str, *, address: str | None = None) -> None:
         """Put a message, or one value of it at `address`, among the rejects."""
         cut = len(message.payload) + message.missing - RAW_KEPT

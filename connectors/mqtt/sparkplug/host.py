@@ -81,12 +81,17 @@ class HostApplication:
             raise Refused("The payload is too large; send fewer metrics in a message.")
         self._takers[topic.verb](batch, message, topic, read(message.payload), self._node(topic.node))
 
-    def reconnected(self, now: Instant) -> None:
-        """Begin anew: what was missed is not known, so every node is asked for its births."""
-        self._waiting.clear()
+    def rejoin(self, now: Instant) -> None:
+        """Ask every node that is known for its births, because a new connection stands."""
         for name, node in self._nodes.items():
+            node.asked = now
+            self.requests.append(name)
+
+    def renewed(self) -> None:
+        """Begin anew with the first message of a new connection: what was missed is not known."""
+        self._waiting.clear()
+        for node in self._nodes.values():
             node.forget()
-            self._ask(name, node, now)
 
     def overdue(self, batch: Batch, now: Instant) -> None:
         """Give up on messages that are missing for longer than the time-out: a gap, and the births are asked for."""

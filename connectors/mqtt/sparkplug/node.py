@@ -59,7 +59,7 @@ class Node:
 
     def forget(self) -> None:
         """Know nothing of the node any more, as before its birth."""
-        self.order, self.asked = None, None
+        self.order = None
         self.held.clear()
         self._devices.clear()
         self._aliases.clear()

@@ -236,7 +236,8 @@ def test_a_request_is_what_edge_nodes_of_other_makers_understand() -> None:
 
 
 def test_after_a_reconnection_every_node_is_asked_for_its_births(edge: Edge) -> None:
-    edge.host.reconnected(edge.now)
+    edge.host.rejoin(edge.now)
+    edge.host.renewed()
     assert edge.requests() == ["lab/cell"]
     assert edge.send("DDATA", metric(value=1.0, alias=1), device="mill").rejects
     assert causes(edge.birth()) == []
