@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from api.errors import ALL
-from connectors.mqtt.config import MqttOptions, TimeUnit
+from connectors.mqtt.config import MqttOptions
+from connectors.mqtt.payload import TimeUnit
 from connectors.opcua.config import OpcuaOptions, Security
 from fieldlab.assets import lab
 from fieldlab.assets.asset import Kind, Nature
