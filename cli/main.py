@@ -25,6 +25,8 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("migrate")(migrate.migrate)
 app.command("apply")(apply.apply)
+app.command("export-lab")(apply.export_lab)
+app.command("lab-schema")(apply.lab_schema)
 app.add_typer(keys.app, name="key")
 app.command("gateway")(gateway)
 app.command("api")(api)

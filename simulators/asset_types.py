@@ -1,7 +1,8 @@
 """Asset types: what a kind of machine measures, as one YAML file a type, for simulated and real machines alike.
 
 The keys of a stream are those of a lab declaration, so that its `streams` can be copied into one; `limits` is what the
-sensor can show. A use case that keeps to a type's streams runs on the simulator and on the machine unchanged.
+sensor can show. A use case that keeps to a type's streams runs on the simulator and on the machine unchanged. The files
+are data of the platform, which a test holds against the machines here: neither side imports the other.
 """
 
 from pathlib import Path
@@ -12,8 +13,6 @@ from simulators.machine import Machine
 from simulators.machines import MACHINES
 from simulators.signals import Kind, Signal
 
-FOLDER = Path(__file__).with_name("types")
-"""Where the asset types lie, named `<type>.yaml`."""
 _QUDT = "http://qudt.org/vocab/quantitykind/"
 _SEMANTICS = {
     "active power": "ActivePower",
@@ -51,7 +50,7 @@ def text_of(machine: type[Machine]) -> str:
     return yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=110)
 
 
-def write(folder: Path = FOLDER) -> list[Path]:
+def write(folder: Path) -> list[Path]:
     """Write the asset type of every machine into a folder, and say which files those are."""
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"{name}.yaml" for name in MACHINES]

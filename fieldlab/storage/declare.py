@@ -1,100 +1,120 @@
 """Declaring a lab: what is missing is added, what differs is changed, what is not declared stays as it is."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from enum import Enum
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, insert, select, update
+from sqlalchemy import Connection, Table, and_, insert, select, text, update
 
-from fieldlab.assets.lab import DeclaredAsset, DeclaredStream, Lab
-from fieldlab.errors import Conflict
+from fieldlab.assets.asset_type import AssetTypes, read_types
+from fieldlab.assets.difference import KINDS, Change, Mark, Plan, difference, named
+from fieldlab.assets.inventory import AssetEntry, BindingEntry, Inventory, TrialEntry
+from fieldlab.assets.lab import Lab
+from fieldlab.assets.resolve import resolve
 from fieldlab.storage import schema
+from fieldlab.storage.booking import book
+from fieldlab.storage.inventory import read_inventory
 
-_FIXED: Final = {"asset": {"home_owner_id"}, "stream": {"kind", "unit"}}
-"""What a declaration cannot change once it is set: who owned, and what the stored numbers mean."""
+_ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('fieldlab.declare', 0))")
+"""Lets no other declaration in between."""
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Change:
-    """One line of difference: `added` or changed, a kind of thing and its name, and which of its properties."""
-
-    added: bool
-    kind: str
-    name: str
-    properties: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        """Write it as a line of a difference."""
-        return f"{'+' if self.added else '~'} {self.kind} {self.name}{': ' * bool(self.properties)}" + ", ".join(
-            self.properties
-        )
-
-
-def declare(connection: Connection, lab: Lab) -> list[Change]:
-    """Bring the catalogue to the declaration and list what that took; twice is the same as once.
-
-    Raises Conflict where a declaration would change what stored data means or whose it was.
+_STREAM_IDS: Final = text(
     """
-    changes: list[Change] = []
-    for slug, participant in lab.participants.items():
-        _settle(connection, changes, schema.participant, {"slug": slug}, participant.model_dump(mode="json"), slug)
-    for slug, source in lab.sources.items():
-        _settle(connection, changes, schema.source, {"slug": slug}, source.model_dump(mode="json"), slug)
-    for slug, asset in lab.assets.items():
-        _settle_asset(connection, changes, slug, asset)
-    return changes
+    SELECT a.slug || '.' || s.name AS name, s.id
+    FROM fieldlab.stream AS s JOIN fieldlab.asset AS a ON a.id = s.asset_id
+    """
+)
+"""The key of every stream by its reference."""
+
+_TABLES: Final[Mapping[str, Table]] = {
+    "participant": schema.participant,
+    "source": schema.source,
+    "asset": schema.asset,
+    "stream": schema.stream,
+    "binding": schema.binding,
+    "trial": schema.trial,
+}
+
+Values = dict[str, Any]
 
 
-def _settle_asset(connection: Connection, changes: list[Change], slug: str, asset: DeclaredAsset) -> None:
-    values = {
-        "name": asset.name,
-        "home_owner_id": _id(connection, schema.participant, asset.home_owner),
-        "nature": asset.nature.value,
-        "description": asset.description,
-    }
-    asset_id = _settle(connection, changes, schema.asset, {"slug": slug}, values, slug)
-    source_id = _id(connection, schema.source, asset.source) if asset.source else None
-    for name, stream in asset.streams.items():
-        stream_id = _settle(
-            connection, changes, schema.stream, {"asset_id": asset_id, "name": name}, _values(stream), f"{slug}.{name}"
-        )
-        if source_id is not None and stream.address is not None:
-            key = {"source_id": source_id, "address": stream.address}
-            _settle(
-                connection, changes, schema.binding, key, {"stream_id": stream_id}, f"{asset.source} {stream.address}"
-            )
+def declare(connection: Connection, lab: Lab, *, types: AssetTypes | None = None) -> Plan:
+    """Bring the catalogue and the bookings to the declaration, and say what that took; twice is the same as once.
+
+    `types` are the asset types that need no declaration, those that come with Fieldlab if not given. Raises
+    InvalidInput for a declaration that names what is not there, Conflict where it would change what stored data means
+    or whose it was, TenureConflict where a machine is booked by others. The caller's transaction decides whether it
+    lasts.
+    """
+    declared = resolve(lab, read_types() if types is None else types).sound()
+    connection.execute(_ONE_AT_A_TIME)
+    present = read_inventory(connection)
+    changes = difference(present, declared)
+    for kind in KINDS:
+        _enter(connection, kind, [change for change in changes if change.kind == kind], declared)
+    return Plan(changes=(*changes, *book(connection, present, declared)))
 
 
-def _values(stream: DeclaredStream) -> dict[str, object]:
-    return stream.model_dump(mode="json", exclude={"address"})
+def _enter(connection: Connection, kind: str, changes: Sequence[Change], declared: Inventory) -> None:
+    """Write the changes of one kind: what is new in one statement, what differs one by one."""
+    changed = {change.name: change for change in changes if change.mark is not Mark.KEPT}
+    if not changed:
+        return
+    table, keys = _TABLES[kind], _Keys(connection)
+    entries: Mapping[Any, Any] = getattr(declared, KINDS[kind])
+    added: list[Values] = []
+    for name, entry in entries.items():
+        change = changed.get(named(name))
+        if change is None:
+            continue
+        key, values = keys.of(kind, name), keys.columns(entry)
+        if change.mark is Mark.ADDED:
+            added.append({**key, **values})
+        else:
+            new = {one.name for one in change.properties}
+            where = and_(*(table.c[column] == value for column, value in key.items()))
+            columns = {column: value for column, value in values.items() if {column, column.removesuffix("_id")} & new}
+            connection.execute(update(table).where(where).values(**columns))
+    if added:
+        connection.execute(insert(table), added)
 
 
-def _settle(
-    connection: Connection,
-    changes: list[Change],
-    table: Table,
-    key: Mapping[str, object],
-    values: Mapping[str, object],
-    name: str,
-) -> int | None:
-    where: ColumnElement[bool] = and_(*(table.c[column] == value for column, value in key.items()))
-    kind = table.name
-    id_ = [table.c.id] if "id" in table.c else []
-    row = connection.execute(select(*id_, *(table.c[column] for column in values)).where(where)).one_or_none()
-    if row is None:
-        changes.append(Change(added=True, kind=kind, name=name))
-        return connection.execute(insert(table).values(**key, **values).returning(*(id_ or table.primary_key))).scalar()
-    differing = {column: value for column, value in values.items() if getattr(row, column) != value}
-    if kept := sorted(_FIXED.get(kind, set()) & set(differing)):
-        named = ", ".join(column.removesuffix("_id") for column in kept)
-        raise Conflict(
-            f"{kind} {name}: {named} cannot change, because data is stored under it; declare a new name for it."
-        )
-    if differing:
-        changes.append(Change(added=False, kind=kind, name=name, properties=tuple(differing)))
-        connection.execute(update(table).where(where).values(**differing))
-    return row.id if id_ else None
+class _Keys:
+    """The database's keys for names, read when they are first needed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._known: dict[str, dict[str, int]] = {}
+
+    def of(self, kind: str, name: str | tuple[str, str]) -> Values:
+        """Give the columns that tell which row a thing is."""
+        if isinstance(name, tuple):
+            return {"source_id": self._id("source", name[0]), "address": name[1]}
+        if kind == "stream":
+            asset, _, stream = name.partition(".")
+            return {"asset_id": self._id("asset", asset), "name": stream}
+        return {"slug": name}
+
+    def columns(self, entry: object) -> Values:
+        """Give the other columns."""
+        match entry:
+            case AssetEntry():
+                values = {**_plain(entry), "topics": list(entry.topics)}
+                return {**values, "home_owner_id": self._id("participant", values.pop("home_owner"))}
+            case BindingEntry():
+                return {"stream_id": self._id("stream", entry.stream)}
+            case TrialEntry():
+                return {"participant_id": self._id("participant", entry.participant)}
+        return _plain(entry)
+
+    def _id(self, kind: str, name: str) -> int:
+        if kind not in self._known:
+            table = _TABLES[kind]
+            statement = _STREAM_IDS if kind == "stream" else select(table.c.slug.label("name"), table.c.id)
+            self._known[kind] = {row.name: row.id for row in self._connection.execute(statement)}
+        return self._known[kind][name]
 
 
-def _id(connection: Connection, table: Table, slug: str) -> int | None:
-    return connection.scalar(select(table.c.id).where(table.c.slug == slug))
+def _plain(entry: Any) -> Values:  # noqa: ANN401 - any entry of an inventory
+    return {name: value.value if isinstance(value, Enum) else value for name, value in asdict(entry).items()}

@@ -68,6 +68,13 @@ asset = Table(
     Column("nature", Text, nullable=False),
     Column("description", Text, nullable=False, server_default=""),
     Column("created_at", _TIME, nullable=False, server_default=_NOW),
+    Column(
+        "topics",
+        ARRAY(Text),
+        nullable=False,
+        server_default=text("'{}'::text[]"),
+        comment="MQTT topic filters, besides the bound topics, on which the devices may publish.",
+    ),
 )
 
 stream = Table(
@@ -86,6 +93,8 @@ stream = Table(
     Column(
         "lateness", Interval, comment="How long after measuring a live sample may arrive; NULL: the gateway's bound."
     ),
+    Column("low", Double, comment="The least that the sensor can show, in the unit; NULL: not known."),
+    Column("high", Double, comment="The most that the sensor can show, in the unit; NULL: not known."),
     UniqueConstraint("asset_id", "name"),
 )
 
@@ -107,6 +116,18 @@ binding = Table(
     Column("address", Text, primary_key=True),
     Column("stream_id", ForeignKey(stream.c.id), nullable=False),
     Column("created_at", _TIME, nullable=False, server_default=_NOW),
+)
+
+device = Table(
+    "device",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("source_id", ForeignKey(source.c.id), nullable=False),
+    Column("asset_id", ForeignKey(asset.c.id), nullable=False),
+    Column("user_name", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("created_at", _TIME, nullable=False, server_default=_NOW),
+    Column("revoked_at", _TIME),
 )
 
 tenure = Table(

@@ -51,11 +51,17 @@ def test_the_filter_of_status_is_explained() -> None:
 
 
 @pytest.mark.parametrize(
-    "part", [lab.Lab, lab.DeclaredParticipant, lab.DeclaredSource, lab.DeclaredAsset, lab.DeclaredStream], ids=str
+    "part",
+    [
+        *(lab.Lab, lab.DeclaredParticipant, lab.DeclaredSource, lab.DeclaredType, lab.DeclaredAsset),
+        *(lab.DeclaredStream, lab.DeclaredTrial, lab.DeclaredBooking),
+    ],
+    ids=str,
 )
 def test_every_key_of_a_lab_is_explained(part: type[lab.Lab]) -> None:
     text = (DOCS / "lab-file.md").read_text()
-    assert [key for key in part.model_fields if f"| `{key}` |" not in text and f"## {key}" not in text] == []
+    keys = [field.alias or name for name, field in part.model_fields.items()]
+    assert [key for key in keys if not re.search(rf"^(\|[^|]*`{key}`[^|]*\||## {key}$)", text, re.MULTILINE)] == []
 
 
 @pytest.mark.parametrize(("wire", "options"), [("mqtt", MqttOptions), ("opcua", OpcuaOptions)])

@@ -51,6 +51,10 @@ class Container:
     def kill(self) -> None:
         _docker("kill", self.name)
 
+    def hang_up(self) -> None:
+        """Send it SIGHUP, at which servers read their files again."""
+        _docker("kill", "--signal", "HUP", self.name)
+
 
 @contextmanager
 def container(

@@ -54,16 +54,19 @@ def test_apply_shows_the_difference_makes_it_once_and_removes_nothing(database: 
     assert "nothing to change" in fieldlab(database, "apply", str(lab)).stdout
 
     lab.write_text(LAB.replace("A company", "Another name"))
-    assert "~ participant sme-a: name" in fieldlab(database, "apply", str(lab)).stdout
+    changed = fieldlab(database, "apply", str(lab)).stdout
+    assert "~ participant sme-a\n    name: A company → Another name\n" in changed
     lab.write_text("participants: {lab: {name: The lab, role: operator}}")
-    assert "nothing to change" in fieldlab(database, "apply", str(lab)).stdout
+    kept = fieldlab(database, "apply", str(lab)).stdout
+    assert "= asset press-1  (not declared, kept)" in kept
+    assert "nothing to change. 5 are not declared, and kept." in kept
 
 
 def test_apply_refuses_to_change_what_stored_numbers_mean(database: Database, lab: Path) -> None:
     fieldlab(database, "apply", str(lab))
     lab.write_text(LAB.replace("unit: kN", "unit: N").replace("A company", "Another name"))
     refused = fieldlab(database, "apply", str(lab))
-    assert "stream press-1.force: unit cannot change" in str(refused.exception)
+    assert "stream press-1.force: unit is kN and cannot become N" in str(refused.exception)
     with psycopg.connect(database.admin) as connection:
         name = connection.execute("SELECT name FROM fieldlab.participant WHERE slug = 'sme-a'").fetchone()
     assert name == ("A company",), "a refused declaration changes nothing at all"

@@ -37,21 +37,25 @@ def contents(connection: Connection) -> list[object]:
 
 def test_a_lab_is_declared_and_declared_again(engine: Engine) -> None:
     with engine.begin() as connection:
-        lines = [str(change) for change in declare(connection, LAB)]
+        lines = [str(change) for change in declare(connection, LAB).changes]
     assert {"+ participant sme-a", "+ asset mill-1", "+ stream mill-1.state", "+ binding floor mill/current"} <= set(
         lines
     )
     with engine.begin() as connection:
         before = contents(connection)
-        assert declare(connection, LAB) == []
+        assert declare(connection, LAB).changes == ()
         assert contents(connection) == before
 
 
 def test_what_differs_is_changed_and_named(engine: Engine) -> None:
     with engine.begin() as connection:
         declare(connection, LAB)
-        changes = declare(connection, declared(name="A better mill", description="with coolant"))
-        assert [str(change) for change in changes] == ["~ asset mill-1: name, description"]
+        (change,) = declare(connection, declared(name="A better mill", description="with coolant")).effective
+        assert str(change) == "~ asset mill-1"
+        assert [(one.name, one.new) for one in change.properties] == [
+            ("name", "A better mill"),
+            ("description", "with coolant"),
+        ]
         assert connection.scalar(text("SELECT name FROM fieldlab.asset WHERE slug = 'mill-1'")) == "A better mill"
 
 
@@ -59,7 +63,7 @@ def test_what_is_no_longer_declared_stays(engine: Engine) -> None:
     with engine.begin() as connection:
         declare(connection, LAB)
         before = contents(connection)
-        assert declare(connection, Lab()) == []
+        assert declare(connection, Lab()).effective == ()
         assert contents(connection) == before
 
 
@@ -68,15 +72,17 @@ def test_a_stream_moved_to_another_address_keeps_its_binding_of_old(engine: Engi
     moved = {**streams, "spindle_current": streams["spindle_current"].model_copy(update={"address": "mill/new"})}
     with engine.begin() as connection:
         declare(connection, LAB)
-        assert [str(change) for change in declare(connection, declared(streams=moved))] == ["+ binding floor mill/new"]
+        plan = declare(connection, declared(streams=moved))
+        assert [str(change) for change in plan.effective] == ["+ binding floor mill/new"]
+        assert "= binding floor mill/current" in map(str, plan.changes)
 
 
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"home_owner": "sme-a"}, "mill-1: home_owner cannot"),
-        ({"unit": "mA"}, "mill-1.spindle_current: unit cannot"),
-        ({"kind": "text"}, "mill-1.spindle_current: kind cannot"),
+        ({"home_owner": "sme-a"}, "mill-1: home_owner is lab and cannot"),
+        ({"unit": "mA"}, "mill-1.spindle_current: unit is A and cannot"),
+        ({"kind": "text"}, "mill-1.spindle_current: kind is number and cannot"),
     ],
 )
 def test_what_stored_data_means_and_whose_it_was_cannot_change(

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from fieldlab.assets.lab import Lab
 from fieldlab.assets.name import split_reference
+from fieldlab.assets.resolve import resolve
 
 GOOD: dict[str, Any] = {
     "participants": {"lab": {"name": "Lab", "role": "operator"}},
@@ -43,15 +44,6 @@ def test_a_good_declaration_is_read() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "where", "what"),
     [
-        ("assets/mill-1/home_owner", "nobody", "assets.mill-1.home_owner", "no participant 'nobody'"),
-        ("assets/mill-1/source", "none", "assets.mill-1.source", "no source 'none'"),
-        ("assets/mill-1/source", None, "assets.mill-1.streams.current.address", "names no source"),
-        (
-            "assets/mill-1/streams/state/address",
-            "mill/current",
-            "assets.mill-1.streams.state.address",
-            "feeds mill-1.current",
-        ),
         ("assets/Mill 1", {"name": "x", "home_owner": "lab"}, "assets.Mill 1", "pattern"),
         ("assets/-mill", {"name": "x", "home_owner": "lab"}, "assets.-mill", "pattern"),
         ("assets/mill-1/streams/9lives", {}, "streams.9lives", "pattern"),
@@ -71,6 +63,26 @@ def test_what_is_wrong_is_said_with_its_place(path: str, value: object, where: s
     told = ".".join(str(part) for part in error["loc"] if part != "[key]") + " " + error["msg"]
     assert where in told
     assert what in told
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "where", "what"),
+    [
+        ("assets/mill-1/home_owner", "nobody", "assets.mill-1.home_owner", "no participant 'nobody'"),
+        ("assets/mill-1/source", "none", "assets.mill-1.source", "no source 'none'"),
+        ("assets/mill-1/source", None, "assets.mill-1.streams.current.address", "names no source"),
+        (
+            "assets/mill-1/streams/state/address",
+            "mill/current",
+            "assets.mill-1.streams.state.address",
+            "feeds mill-1.current",
+        ),
+    ],
+)
+def test_a_name_that_is_not_declared_is_said_with_its_place(path: str, value: object, where: str, what: str) -> None:
+    (fault,) = resolve(Lab.model_validate(changed(path, value)), {}).faults
+    assert str(fault).startswith(f"{where}: ")
+    assert what in str(fault)
 
 
 @pytest.mark.parametrize("slug", ["a", "mill-1", "1", "a" * 64])

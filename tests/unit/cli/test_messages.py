@@ -54,7 +54,7 @@ def test_a_missing_database_url_is_named_and_ends_the_process(
     ("text", "said"),
     [
         ("participants: [", "is not YAML"),
-        ("machines: {}", "machines: Extra inputs are not permitted"),
+        ("machines: {}", "lab.yaml:1: machines: there is no such key"),
         ("assets: {m: {name: M, home_owner: nobody}}", "assets.m.home_owner: no participant 'nobody' is declared"),
         ("participants: {Ä: {name: x}}", "participants.Ä"),
     ],
