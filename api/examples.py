@@ -85,6 +85,11 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
     "give_back": Examples(
         parameters={"slug": "mill-1"}, bodies={"after two days": {"at": "2031-01-08T08:00:00+01:00"}}
     ),
+    "accounts": Examples(
+        requests={"One source from a day on": "/v1/ingest/accounts?source=shop-floor&since=2026-11-21"}
+    ),
+    "rejects": Examples(requests={"What came without a time zone": "/v1/rejects?reason=invalid_time"}),
+    "release": Examples(parameters={"id": 1}),
     "healthz": Examples(),
     "readyz": Examples(),
 }

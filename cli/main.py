@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cli import apply, keys, migrate, simulate
+from cli import accounts, apply, keys, migrate, simulate
 from cli.demo import command as demo
 from cli.processes import api, gateway
 from fieldlab.errors import FieldlabError, InvalidInput
@@ -28,6 +28,7 @@ app.command("apply")(apply.apply)
 app.command("export-lab")(apply.export_lab)
 app.command("lab-schema")(apply.lab_schema)
 app.add_typer(keys.app, name="key")
+app.command("accounts")(accounts.accounts)
 app.command("gateway")(gateway)
 app.command("api")(api)
 app.command("simulate")(simulate.simulate)

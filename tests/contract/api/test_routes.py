@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.app import create_app
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.settings import ApiSettings
-from fieldlab.storage import catalogue, read, tenures
+from fieldlab.storage import catalogue, ingest, read, tenures
 
 OPEN = {"/healthz", "/readyz", "/docs", "/docs/{name}", "/v1/openapi.json", "/problems/{slug}"}
 """What anybody may read: nothing of the lab is in it."""
@@ -87,7 +87,7 @@ def engine_takers(module: ModuleType) -> Iterator[tuple[str, inspect.Signature]]
             yield name, signature
 
 
-@pytest.mark.parametrize("module", [read, catalogue, tenures], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [read, catalogue, tenures, ingest], ids=lambda module: module.__name__)
 def test_every_read_and_change_takes_a_right_first_and_never_by_default(module: ModuleType) -> None:
     found = [*engine_takers(module)]
     assert len(found) >= 2

@@ -1,5 +1,6 @@
 """A lab whose mill went from one company to another at nine, filled with samples around that moment."""
 
+import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -105,6 +106,38 @@ class Floor:
                 for row in rows:
                     copy.write_row((found[0], str(row.time), row.value, row.text, row.status, row.origin))
 
+    def quarantine(self, address: str, reference: str, row: Row) -> None:
+        """Hold a sample of a bound address back, as a gateway does with one that came too late."""
+        asset, name = reference.split(".")
+        line = {"time": str(row.time), "value": row.value, "status": row.status, "origin": row.origin}
+        with psycopg.connect(self.database.admin) as connection:
+            connection.execute(
+                """
+                WITH source AS (INSERT INTO fieldlab.source (slug, wire, url)
+                                VALUES ('shop-floor', 'mqtt', 'mqtt://127.0.0.1') RETURNING id, slug),
+                stream AS (SELECT s.id FROM fieldlab.stream AS s JOIN fieldlab.asset AS a ON a.id = s.asset_id
+                           WHERE a.slug = %(asset)s AND s.name = %(name)s),
+                binding AS (INSERT INTO fieldlab.binding (source_id, address, stream_id)
+                            SELECT source.id, %(address)s, stream.id FROM source, stream),
+                account AS (INSERT INTO fieldlab.account_entry (sources, streams, hours, stored, duplicates, rejected)
+                            SELECT ARRAY[source.id], ARRAY[stream.id], ARRAY[%(hour)s], ARRAY[3], ARRAY[1], ARRAY[1]
+                            FROM source, stream)
+                INSERT INTO fieldlab.reject
+                    (source_id, source, stream_id, address, reason, detail, samples, received_at, time, raw)
+                SELECT source.id, source.slug, stream.id, %(address)s, 'too_late', 'It came too late.', 1,
+                       %(time)s::timestamptz, %(time)s::timestamptz, %(raw)s
+                FROM source, stream
+                """,
+                {
+                    "asset": asset,
+                    "name": name,
+                    "address": address,
+                    "time": str(row.time),
+                    "hour": row.time // (60 * MINUTE),
+                    "raw": json.dumps(line).encode(),
+                },
+            )
+
     def execute(self, statement: LiteralString, parameters: Sequence[object] = ()) -> None:
         with psycopg.connect(self.database.admin) as connection:
             connection.execute(statement, parameters)
@@ -145,6 +178,7 @@ async def busy_morning(lab: Floor) -> None:
     lab.store(CURRENT, (Row(time=Instant(time), value=(time - EIGHT) / SECOND) for time in every))
     lab.store(CURRENT, [Row(time=Instant(NINE - 1), value=-1.0), Row(time=Instant(NINE + 1), value=-2.0)])
     lab.store(STATE, (Row(time=Instant(time), text="EXECUTE") for time in every))
+    lab.quarantine("lab/mill-1/telemetry#spindle_current", CURRENT, Row(time=Instant(NINE - 2), value=7.5))
 
 
 def issue(database: Database, participant: str, permissions: frozenset[Permission], *, until: Instant = FAR) -> str:

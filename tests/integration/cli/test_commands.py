@@ -1,5 +1,6 @@
 """The commands that set a lab up, on each engine."""
 
+import json
 from pathlib import Path
 
 import psycopg
@@ -89,3 +90,25 @@ def test_a_key_is_shown_once_listed_without_its_token_and_void_once_revoked(data
 def test_a_key_for_nobody_says_what_to_do(database: Database) -> None:
     refused = fieldlab(database, "key", "create", "--participant", "nobody")
     assert "no participant 'nobody'; declare it in lab.yaml" in str(refused.exception)
+
+
+def test_accounts_show_what_became_of_what_was_handed_over(database: Database, lab: Path) -> None:
+    assert "Nothing was handed over" in fieldlab(database, "accounts").stdout
+    fieldlab(database, "apply", str(lab))
+    with psycopg.connect(database.admin) as connection:
+        connection.execute(
+            "INSERT INTO fieldlab.account_entry (sources, streams, hours, stored, duplicates, rejected)"
+            " SELECT ARRAY[s.id, s.id], ARRAY[t.id, 0], ARRAY[hour, hour], ARRAY[5, 0], ARRAY[2, 0], ARRAY[0, 1]"
+            " FROM fieldlab.source AS s, fieldlab.stream AS t, floor(extract(epoch FROM now()) / 3600)::int AS hour"
+        )
+    shown = [json.loads(line) for line in fieldlab(database, "accounts", "--json").stdout.splitlines()]
+    assert [(row["stream"], row["received"], row["stored"], row["duplicates"], row["rejected"]) for row in shown] == [
+        (None, 1, 0, 0, 1),
+        ("force", 7, 5, 2, 0),
+    ]
+    assert (
+        "press-1.force"
+        in CliRunner()
+        .invoke(app, ["accounts"], env={"FIELDLAB_ADMIN_DATABASE_URL": database.admin, "COLUMNS": "120"})
+        .stdout
+    )
