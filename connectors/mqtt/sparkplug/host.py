@@ -12,7 +12,7 @@ from connectors.mqtt.decode.batch import Batch, Message
 from connectors.mqtt.decode.refused import Refused
 from connectors.mqtt.sparkplug.metrics import MetricReader
 from connectors.mqtt.sparkplug.node import Held, Node
-from connectors.mqtt.sparkplug.order import Order
+from connectors.mqtt.sparkplug.order import NUMBERS, Order
 from connectors.mqtt.sparkplug.payload import Payload, read
 from connectors.mqtt.sparkplug.topic import Topic, Verb, state_topic, topic_of
 from fieldlab.readings.gap import Cause, Gap
@@ -27,7 +27,6 @@ ASK_AGAIN: Final = 10 * SECOND
 _MOST_NODES: Final = 10_000
 _DEATH_NUMBER: Final = "bdSeq"
 _STALE: Final = signed(BAD_NO_COMMUNICATION)
-_NUMBERS: Final = 256
 _MOST_HELD: Final = 1_000
 
 
@@ -96,25 +95,29 @@ class HostApplication:
     def overdue(self, batch: Batch, now: Instant) -> None:
         """Give up on messages that are missing for longer than the time-out: a gap, and the births are asked for."""
         for name, node in list(self._waiting.items()):
+            if now < self._due(node):
+                continue
             order = node.order
             if order is not None and order.since is not None:
-                if now - order.since < self._patience:
-                    continue
                 until, addresses = Instant(max(order.since, order.before + 1)), node.addresses
                 gap = Gap(start=order.before, until=until, cause=Cause.SEQUENCE_HOLE, addresses=addresses)
                 batch.gaps.append(gap)
                 order.forgive(now)
                 self._ask(name, node, now)
             del self._waiting[name]
-            self._release(batch, node, node.held)
-            node.held = []
+            held, node.held = node.held, []
+            self._release(batch, node, held)
 
     @property
     def next_check(self) -> Instant | None:
         """Tell when `overdue` should be called, if nothing arrives."""
-        orders = [node.order for node in self._waiting.values()]
-        due = [order.since + self._patience if order and order.since else 0 for order in orders]
-        return Instant(min(due)) if due else None
+        return min(map(self._due, self._waiting.values()), default=None)
+
+    def _due(self, node: Node) -> Instant:
+        """Tell when a node has been waited for long enough: for a missing message, or for its own birth."""
+        if node.order is not None:
+            return Instant(0 if node.order.since is None else node.order.since + self._patience)
+        return Instant(node.held[0].message.received_at + self._patience if node.held else 0)
 
     def _node(self, name: str) -> Node:
         node = self._nodes.get(name)
@@ -144,10 +147,17 @@ class HostApplication:
         if node.order is not None and number != node.death_number:
             node.die(None, node.order.heard)
         self._close(batch, node, topic.device, now)
-        node.begin(number, Order((payload.seq or 0) % _NUMBERS, now))
+        node.begin(number, Order((payload.seq or 0) % NUMBERS, now), since=Instant(now - self._patience))
         self._reader.take_birth(batch, message, topic, payload, node)
+        early, node.held = node.held, []
+        for one in early:
+            self._device_birth(batch, one.message, one.topic, one.payload, node)
 
     def _device_birth(self, batch: Batch, message: Message, topic: Topic, payload: Payload, node: Node) -> None:
+        if not node.alive and len(node.held) < _MOST_HELD:
+            node.held.append(Held(message, topic, payload))
+            self._waiting[topic.node] = node
+            return
         if not self._known(batch, message, topic, node):
             return
         self._ordered(node, topic, payload, message.received_at)
@@ -170,7 +180,8 @@ class HostApplication:
     def _release(self, batch: Batch, node: Node, held: list[Held]) -> None:
         """Take the messages that waited for a birth; those that waited in vain become rejects."""
         for message, topic, payload in held:
-            self._reader.take_data(batch, message, topic, payload, node)
+            if self._known(batch, message, topic, node):
+                self._reader.take_data(batch, message, topic, payload, node)
 
     def _device_death(self, batch: Batch, message: Message, topic: Topic, payload: Payload, node: Node) -> None:
         """Mark a device's metrics stale, from the time that the node gives (5.9)."""
@@ -181,9 +192,13 @@ class HostApplication:
             self._stale(batch, node, topic.device, at, Clock.RECEIPT if at == message.received_at else Clock.SOURCE)
 
     def _death(self, batch: Batch, message: Message, _topic: Topic, payload: Payload, node: Node) -> None:
-        """Mark all of a node's metrics stale, from the receipt (5.7); the will of an earlier session says nothing."""
-        number = _death_number(payload)
-        if node.alive and (number is None or node.death_number is None or number == node.death_number):
+        """Mark all of a node's metrics stale, from the receipt (5.7); the will of an earlier session says nothing.
+
+        A number ahead of the birth's ends a session that began later, so this one has ended too.
+        """
+        number, born = _death_number(payload), node.death_number
+        earlier = number is not None and born is not None and (number - born) % NUMBERS > NUMBERS // 2
+        if node.alive and not earlier:
             self._stale(batch, node, None, message.received_at, Clock.RECEIPT)
 
     def _stale(self, batch: Batch, node: Node, device: str | None, at: Instant, clock: Clock) -> None:
@@ -208,7 +223,7 @@ class HostApplication:
             batch.gaps.append(Gap(start=dead[0], until=until, cause=Cause.SOURCE_UNREACHABLE, addresses=dead[1]))
 
     def _ordered(self, node: Node, topic: Topic, payload: Payload, now: Instant) -> None:
-        if node.order is not None and payload.seq is not None and payload.seq < _NUMBERS:
+        if node.order is not None and payload.seq is not None and payload.seq < NUMBERS:
             node.order.take(payload.seq, now)
             if node.order.since is not None:
                 self._waiting[topic.node] = node

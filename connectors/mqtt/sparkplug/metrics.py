@@ -36,7 +36,7 @@ class MetricReader:
         for one in metrics:
             if one.name is not None and (len(topic.prefix) + len(one.name) > LONGEST_ADDRESS or "\0" in one.name):
                 raise Refused(f"The name {one.name[:60]!r}… is longer than {LONGEST_ADDRESS} characters, or holds NUL.")
-        node.bear(topic.device, topic.prefix, metrics)
+        node.bear(topic.device, topic.prefix, metrics, message.received_at, payload.seq)
         for one in metrics:
             definition = node.definition(topic.device, one)
             if definition is None:
@@ -107,7 +107,7 @@ class MetricReader:
 
 
 def _is_protocol(name: str | None) -> bool:
-    return name is not None and (name == "bdSeq" or name.startswith(_CONTROL))
+    return name is not None and (name == "bdSeq" or any(control in name for control in _CONTROL))
 
 
 def _keep(batch: Batch, address: str, value: float | str | None, time: int, status: int, origin: int) -> None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from connectors.mqtt.decode.batch import Message
 from connectors.mqtt.sparkplug.data_type import DataType
-from connectors.mqtt.sparkplug.order import Order
+from connectors.mqtt.sparkplug.order import NUMBERS, Order
 from connectors.mqtt.sparkplug.payload import Metric, Payload
 from connectors.mqtt.sparkplug.topic import Topic
 from fieldlab.readings.instant import Instant
@@ -39,6 +39,7 @@ class Node:
         self.held: list[Held] = []
         self._aliases: dict[int, Definition] = {}
         self._devices: dict[str, dict[str, Definition]] = {}
+        self._born: dict[str, tuple[Instant, int | None]] = {}
         self._dead: dict[str, tuple[Instant, tuple[str, ...]]] = {}
 
     @property
@@ -51,17 +52,26 @@ class Node:
         """Give the addresses of all metrics that are alive."""
         return tuple(one.address for metrics in self._devices.values() for one in metrics.values())
 
-    def begin(self, number: int | None, order: Order) -> None:
-        """Begin with a birth of the node, after which each device has to be born again."""
+    def begin(self, number: int | None, order: Order, *, since: Instant) -> None:
+        """Begin with a birth of the node, after which each device has to be born again.
+
+        A device's birth that was received since a given time may have overtaken the node's, and holds.
+        """
         self.order, self.death_number, self.asked = order, number, None
-        self._devices.clear()
-        self._aliases.clear()
+        for device in [device for device, (at, _) in self._born.items() if at < since or not device]:
+            del self._devices[device], self._born[device]
+        for at, seq in self._born.values():
+            if seq is not None:
+                order.take(seq % NUMBERS, at)
+        kept = {one.address for metrics in self._devices.values() for one in metrics.values()}
+        self._aliases = {alias: one for alias, one in self._aliases.items() if one.address in kept}
 
     def forget(self) -> None:
         """Know nothing of the node any more, as before its birth."""
         self.order = None
         self.held.clear()
         self._devices.clear()
+        self._born.clear()
         self._aliases.clear()
         self._dead.clear()
 
@@ -69,7 +79,7 @@ class Node:
         """Tell whether the device is born and not dead."""
         return device in self._devices
 
-    def bear(self, device: str, prefix: str, metrics: Iterable[Metric]) -> list[Definition]:
+    def bear(self, device: str, prefix: str, metrics: Iterable[Metric], at: Instant, seq: int | None) -> None:
         """Take the metrics of a birth for those of the device; aliases of its earlier birth mean nothing any more."""
         gone = {one.address for one in self._devices.get(device, {}).values()}
         self._aliases = {alias: one for alias, one in self._aliases.items() if one.address not in gone}
@@ -81,13 +91,16 @@ class Node:
             born[metric.name] = one
             if metric.alias is not None:
                 self._aliases[metric.alias] = one
-        self._devices[device] = born
-        return list(born.values())
+        self._devices[device], self._born[device] = born, (at, seq)
 
     def definition(self, device: str, metric: Metric) -> Definition | None:
-        """Find what a birth said of a metric, by its name or else its alias."""
+        """Find what a birth said of a metric, by its name or else its alias.
+
+        Edge nodes made with mqtt-spb-wrapper put `DATA/` before names in births, and leave it out in data.
+        """
         if metric.name is not None:
-            return self._devices.get(device, {}).get(metric.name)
+            born = self._devices.get(device, {})
+            return born.get(metric.name) or born.get(f"DATA/{metric.name}")
         return None if metric.alias is None else self._aliases.get(metric.alias)
 
     def die(self, device: str | None, at: Instant) -> list[str]:
@@ -96,6 +109,7 @@ class Node:
         stale: list[str] = []
         for one in dying:
             metrics = self._devices.pop(one, {})
+            self._born.pop(one, None)
             addresses = tuple(definition.address for definition in metrics.values())
             self._dead.setdefault(one, (at, addresses))
             stale.extend(addresses)

@@ -4,7 +4,9 @@ from typing import Final
 
 from fieldlab.readings.instant import Instant
 
-_NUMBERS: Final = 256
+NUMBERS: Final = 256
+"""Sequence numbers, and death numbers, begin again after as many."""
+
 _BEHIND: Final = 128
 
 
@@ -12,7 +14,7 @@ class Order:
     """Begins with a birth. Messages that come late, but within the time-out, leave nothing missing."""
 
     def __init__(self, seq: int, at: Instant) -> None:
-        self._next = (seq + 1) % _NUMBERS
+        self._next = (seq + 1) % NUMBERS
         self._missing: set[int] = set()
         self.heard = at
         """When the last message in its order was received."""
@@ -23,15 +25,15 @@ class Order:
 
     def take(self, seq: int, at: Instant) -> None:
         """Note a message with its number."""
-        ahead = (seq - self._next) % _NUMBERS
+        ahead = (seq - self._next) % NUMBERS
         if seq in self._missing:
             self._missing.discard(seq)
         elif ahead >= _BEHIND:
             self._lack({seq}, at)
         else:
             if ahead:
-                self._lack({(self._next + step) % _NUMBERS for step in range(ahead)}, at)
-            self._next = (seq + 1) % _NUMBERS
+                self._lack({(self._next + step) % NUMBERS for step in range(ahead)}, at)
+            self._next = (seq + 1) % NUMBERS
         if not self._missing:
             self.since = None
             self.heard = at

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from fieldlab.assets.description import Description
 from fieldlab.ports import Connector, Delivery
 from fieldlab.readings.gap import Gap
 from fieldlab.readings.reject import Reject
@@ -55,6 +56,10 @@ class Sink:
     @property
     def rejects(self) -> list[Reject]:
         return [reject for delivery in self.deliveries for reject in delivery.rejects]
+
+    @property
+    def described(self) -> list[Description]:
+        return [one for delivery in self.deliveries for one in delivery.described]
 
     async def until(self, condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
         """Wait until what was handed over meets a condition; fails with what there is."""

@@ -137,8 +137,19 @@ def test_all_metrics_are_stale_from_the_receipt_of_a_death(edge: Edge) -> None:
 
 
 def test_the_will_of_an_earlier_session_says_nothing(edge: Edge) -> None:
-    assert len(edge.death(number=7).samples) == 0
+    assert len(edge.death(number=255).samples) == 0
     assert by_address(edge.send("DDATA", metric(value=11.0, alias=1), device="mill")) == {f"{MILL}power": 11}
+
+
+def test_the_death_of_a_session_whose_birth_was_missed_ends_this_one_too(edge: Edge) -> None:
+    assert len(edge.death(number=1).samples) == 2
+
+
+def test_a_name_may_have_a_prefix_in_the_birth_alone() -> None:
+    edge = Edge()
+    edge.birth(metric("DATA/power", 1.0), metric("CMD/Node Control/Rebirth", value=False, data_type=DataType.BOOLEAN))
+    assert by_address(edge.send("NDATA", metric("power", 2.0))) == {f"{CELL}DATA/power": 2}
+    assert len(edge.death().samples) == 1
 
 
 def test_aliases_mean_nothing_after_a_death(edge: Edge) -> None:
@@ -221,6 +232,24 @@ def test_data_of_a_device_wait_for_a_birth_that_comes_late() -> None:
     assert batch.samples.values == [1, 2]
     edge.send("DDATA", metric(value=2.0, alias=8), device="robot", seq=4)
     assert [one.reason for one in edge.overdue(5).rejects] == [Reason.UNKNOWN_ADDRESS]
+
+
+def test_a_device_s_birth_may_overtake_its_node_s() -> None:
+    edge = Edge(reorder_timeout=10)
+    assert edge.send("DBIRTH", metric("power", 1.0, alias=1), device="mill", seq=1).rejects == []
+    assert by_address(edge.birth(metric("x", 5.0))) == {f"{CELL}x": 5, f"{MILL}power": 1}
+    edge.send("DBIRTH", metric("power", 2.0, alias=1), device="mill", seq=1)
+    edge.birth(metric("x", 6.0))
+    assert by_address(edge.send("DDATA", metric(value=3.0, alias=1), device="mill", seq=2)) == {f"{MILL}power": 3}
+    assert (causes(edge.overdue(60)), edge.requests()) == ([], [])
+
+
+def test_a_device_s_birth_that_waits_for_its_node_s_in_vain_is_a_reject() -> None:
+    edge = Edge()
+    edge.send("DBIRTH", metric("power", 1.0, alias=1), device="mill", seq=1)
+    assert [one.reason for one in edge.overdue(2).rejects] == [Reason.UNKNOWN_ADDRESS]
+    assert edge.requests() == ["lab/cell"]
+    assert edge.host.next_check is None
 
 
 def test_births_are_asked_for_once_in_ten_seconds() -> None:
