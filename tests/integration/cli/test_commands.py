@@ -99,7 +99,8 @@ def test_accounts_show_what_became_of_what_was_handed_over(database: Database, l
         connection.execute(
             "INSERT INTO fieldlab.account_entry (sources, streams, hours, stored, duplicates, rejected)"
             " SELECT ARRAY[s.id, s.id], ARRAY[t.id, 0], ARRAY[hour, hour], ARRAY[5, 0], ARRAY[2, 0], ARRAY[0, 1]"
-            " FROM fieldlab.source AS s, fieldlab.stream AS t, floor(extract(epoch FROM now()) / 3600)::int AS hour"
+            " FROM fieldlab.source AS s, fieldlab.stream AS t,"
+            " (SELECT floor(extract(epoch FROM now()) / 3600)::int AS hour) AS at"
         )
     shown = [json.loads(line) for line in fieldlab(database, "accounts", "--json").stdout.splitlines()]
     assert [(row["stream"], row["received"], row["stored"], row["duplicates"], row["rejected"]) for row in shown] == [
