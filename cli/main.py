@@ -5,9 +5,10 @@ from typing import Annotated, Final
 
 import typer
 
-from cli import accounts, apply, keys, migrate, simulate
+from cli import accounts, apply, keys, migrate, score
 from cli.demo import command as demo
 from cli.processes import api, gateway
+from cli.simulate.command import simulate
 from fieldlab.errors import FieldlabError, InvalidInput
 
 _FAILED: Final = 1
@@ -31,7 +32,8 @@ app.add_typer(keys.app, name="key")
 app.command("accounts")(accounts.accounts)
 app.command("gateway")(gateway)
 app.command("api")(api)
-app.command("simulate")(simulate.simulate)
+app.command("simulate")(simulate)
+app.command("score")(score.score)
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,4 +1,4 @@
-"""Reading when, on a command line: an RFC 3339 time, or how long ago (`90s`, `10m`, `2h`, `7d`)."""
+"""Reading when, on a command line: an RFC 3339 time, or how long ago (`90s`, `10m`, `2h`, `7d`, `now`)."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,9 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def moment_past(text: str) -> datetime:
-    """Read a time, or a number with s, m, h or d back from now; raises the command line's error for anything else."""
+    """Read a time, `now`, or a number with s, m, h or d back; raises the command line's error for anything else."""
+    if text == "now":
+        return datetime.now(UTC)
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
     if match is not None:
         return datetime.now(UTC) - timedelta(seconds=float(match[1]) * _UNITS[match[2]])

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import mean
@@ -65,13 +65,29 @@ def score(truth: Sequence[Truth], alarms: Sequence[Alarm]) -> Score:
     )
 
 
+def played(truth: Iterable[Truth], start_us: int, end_us: int | None) -> tuple[Truth, ...]:
+    """Give the faults of a play in [start_us, end_us), each cut to it; without an end it goes on for ever."""
+    cut = (
+        replace(
+            one,
+            from_us=max(one.from_us, start_us),
+            until_us=one.until_us if end_us is None else min(one.until_us, end_us),
+        )
+        for one in truth
+    )
+    return tuple(one for one in cut if one.from_us < one.until_us)
+
+
 def write_truth(path: Path, truth: Iterable[Truth]) -> None:
     """Write the truth as CSV: asset, fault, signal, from, until."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(_HEADER)
-        for one in truth:
-            table.writerow((one.asset, one.fault, one.signal, _text(one.from_us), _text(one.until_us)))
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(_HEADER)
+            for one in truth:
+                table.writerow((one.asset, one.fault, one.signal, _text(one.from_us), _text(one.until_us)))
+    except OSError as error:
+        raise InvalidSettingError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def read_truth(path: Path) -> list[Truth]:

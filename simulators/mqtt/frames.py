@@ -1,7 +1,7 @@
 """Publishes the frames of a mill's 10 kHz vibration channel."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from simulators.machines.mill import Mill
@@ -22,6 +22,7 @@ async def publish_frames(
     until: datetime | None = None,
     stop: asyncio.Event | None = None,
     caught_up: asyncio.Event | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Progress:
     """Publish ten frames a second and mill on `lab/<asset>/vibration`, QoS 1; a frame goes out when it is full.
 
@@ -53,6 +54,8 @@ async def publish_frames(
                     behind=timedelta(microseconds=behind),
                     refused=outbox.refused,
                 )
+                if progress is not None:
+                    progress(done)
         await waiter.rest()
         await outbox.flush()
     return done

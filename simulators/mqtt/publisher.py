@@ -31,13 +31,13 @@ async def publish(
     caught_up: asyncio.Event | None = None,
     progress: Callable[[Progress], None] | None = None,
     wires: Mapping[str, Sequence[BadWire]] | None = None,
-    truth: Sequence[Truth] = (),
+    truth: Sequence[Truth] | None = None,
 ) -> Progress:
     """Publish one JSON object a tick and machine on `lab/<asset>/telemetry`, QoS 1, until `until` or `stop`.
 
     The stretch from `since` to now goes first; `caught_up` is set once the broker has acknowledged all of it. A broker
-    that is away is waited for. `wires` are the faults of each asset's wire; with `truth`, what is wrong with an asset
-    is published on `lab/<asset>/truth`. The result says how much was played.
+    that is away is waited for. `wires` are the faults of each asset's wire; with `truth`, even an empty one, what is
+    wrong with an asset is published on `lab/<asset>/truth`. The result says how much was played.
     """
     machines = together(machines)
     stop = stop or asyncio.Event()
@@ -68,12 +68,14 @@ async def publish(
 class _Voice:
     """One machine's messages on their way through its wire into the outbox."""
 
-    def __init__(self, machine: Machine, outbox: Outbox, faults: Sequence[BadWire], truth: Sequence[Truth]) -> None:
+    def __init__(
+        self, machine: Machine, outbox: Outbox, faults: Sequence[BadWire], truth: Sequence[Truth] | None
+    ) -> None:
         self._machine = machine
         self._outbox = outbox
         self._wire = Wire(machine.seed, faults)
-        self._truth = tuple(one for one in truth if one.asset == machine.asset)
-        self._tells = bool(truth)
+        self._truth = tuple(one for one in truth or () if one.asset == machine.asset)
+        self._tells = truth is not None
         self._topic = topic_of(machine)
 
     async def say(self, tick_us: int, values: Sequence[Value], stop: asyncio.Event) -> bool:

@@ -51,9 +51,17 @@ def foreign(paths: Iterable[Path]) -> dict[str, set[str]]:
     return found
 
 
+EXTRAS = {"matplotlib": {"simulators/plot.py"}, "pyarrow": {"simulators/recording.py"}}
+"""Packages that an installation may leave out, with the modules that may import them, which are imported when asked."""
+
+
 def test_the_product_imports_only_what_it_asks_for() -> None:
     asked = asked_for(PROJECT["dependencies"])
-    assert {name: where for name, where in foreign(product_modules()).items() if name not in asked} == {}
+    needed = foreign(product_modules())
+    assert {name: needed.pop(name, set()) for name in EXTRAS} == EXTRAS
+    extras = [line for extra, lines in PROJECT["optional-dependencies"].items() if extra != "dev" for line in lines]
+    assert asked_for(extras) == set(EXTRAS)
+    assert {name: where for name, where in needed.items() if name not in asked} == {}
 
 
 def test_tests_and_measurements_import_only_what_development_asks_for() -> None:

@@ -24,7 +24,7 @@ def test_every_command_explains_itself() -> None:
     ("arguments", "said"),
     [
         (["simulate", "lathe", "--mqtt", "mqtt://h"], "no machine 'lathe'; choose"),
-        (["simulate", "mill"], "say how it is heard"),
+        (["simulate"], "say what to play: mill, "),
         (["simulate", "mill", "--mqtt", "http://h"], "is not mqtt://"),
         (["simulate", "mill", "--mqtt", "mqtt://h", "--from", "ten"], "Or say how long ago: 90s, 10m, 2h or 7d"),
     ],

@@ -9,7 +9,8 @@ import pytest
 from simulators.errors import InvalidSettingError
 from simulators.generate import generate
 from simulators.machines import Mill
-from simulators.replay import read_recording, replay
+from simulators.recording import read_recording
+from simulators.replay import replay
 from simulators.schedule import microseconds, moment
 from simulators.signals import Kind
 from simulators.telemetry import time_text

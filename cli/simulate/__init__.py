@@ -1,0 +1,1 @@
+"""`fieldlab simulate`: machines for trials, load and tests."""
