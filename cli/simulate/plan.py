@@ -8,6 +8,7 @@ from typing import Final
 
 from simulators.errors import InvalidSettingError
 from simulators.machine import Machine
+from simulators.playback import together
 from simulators.scenario import SCENARIOS, Scenario, read_scenario
 from simulators.schedule import microseconds
 from simulators.truth import Truth, played
@@ -83,7 +84,7 @@ def plan(machines: Sequence[Machine], span: Span, scenarios: Sequence[str]) -> P
         whole = whole + read_scenario(scenario_file(name))
     start_us = microseconds(span.start, "--from")
     end_us = None if span.until is None else microseconds(span.until, "--until")
-    staged = whole.stage(machines, start_us)
+    staged = whole.stage(together(machines), start_us)
     return Plan(machines=staged.machines, wires=staged.wires, truth=played(staged.truth, start_us, end_us), span=span)
 
 
