@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cli import accounts, apply, keys, migrate, score
+from cli import accounts, apply, devices, keys, migrate, score
 from cli.demo import command as demo
 from cli.processes import api, gateway
 from cli.simulate.command import simulate
@@ -29,6 +29,7 @@ app.command("apply")(apply.apply)
 app.command("export-lab")(apply.export_lab)
 app.command("lab-schema")(apply.lab_schema)
 app.add_typer(keys.app, name="key")
+app.add_typer(devices.app, name="device")
 app.command("accounts")(accounts.accounts)
 app.command("gateway")(gateway)
 app.command("api")(api)
