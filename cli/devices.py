@@ -105,6 +105,7 @@ def files(
 
     with administering(admin_database_url, command="device") as connection:
         broker = devices.broker_of(connection, source)
+        devices.alone(connection, broker)
         known, topics = devices.accounts(connection, broker), devices.topics(connection, broker)
     directory.mkdir(parents=True, exist_ok=True)
     subscriptions = broker.options.get("topics")

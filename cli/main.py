@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cli import accounts, apply, devices, keys, migrate, score
+from cli import accounts, apply, devices, discoveries, keys, migrate, score, sources
 from cli.demo import command as demo
 from cli.processes import api, gateway
 from cli.simulate.command import simulate
@@ -30,6 +30,8 @@ app.command("export-lab")(apply.export_lab)
 app.command("lab-schema")(apply.lab_schema)
 app.add_typer(keys.app, name="key")
 app.add_typer(devices.app, name="device")
+app.add_typer(sources.app, name="source")
+app.command("discoveries")(discoveries.discoveries)
 app.command("accounts")(accounts.accounts)
 app.command("gateway")(gateway)
 app.command("api")(api)

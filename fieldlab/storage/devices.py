@@ -98,6 +98,16 @@ def broker_of(connection: Connection, slug: str | None) -> Source:
     return brokers[slug]
 
 
+def alone(connection: Connection, source: Source) -> None:
+    """Raise Conflict if another source reads from the same broker: files of one would lock out the other's gateway."""
+    others = [row.slug for row in connection.execute(_SOURCES) if row.url == source.url and row.id != source.id]
+    if others:
+        raise Conflict(
+            f"{source.slug} and {', '.join(others)} are one broker, and its files are written for one source; "
+            "join them into one, with the topics of all."
+        )
+
+
 def add(connection: Connection, *, asset: str, source: Source, user: str) -> IssuedDevice:
     """Give a device of an asset a credential.
 

@@ -284,6 +284,13 @@ def test_files_that_say_the_same_are_left_alone(floor: Floor) -> None:
     assert floor.password not in listed
 
 
+def test_files_of_a_broker_with_two_sources_are_refused(floor: Floor) -> None:
+    floor.run("source", "add", "mqtt://127.0.0.1", "--name", "second", "--topic", "other/#")
+    assert "floor and second are one broker" in failing(
+        floor, "device", "files", "--source", "floor", "--directory", "x"
+    )
+
+
 def failing(floor: Floor, *words: str) -> str:
     done = CliRunner().invoke(app, list(words), env={**floor.environment, "FLOOR_PASSWORD": ""})
     assert done.exit_code

@@ -1,0 +1,55 @@
+"""`fieldlab source`: name a broker or server, and see what arrives."""
+
+import re
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+import typer
+import yaml
+
+from cli.administration import AdminUrl, administering
+from cli.apply import show
+from cli.lab_schema import options_of
+from fieldlab.assets.asset_type import read_types
+from fieldlab.assets.difference import Plan
+from fieldlab.assets.lab_file import parse
+from fieldlab.assets.source import Wire
+from fieldlab.errors import InvalidInput
+
+app: Final = typer.Typer(help="Add a connection to a wire.", no_args_is_help=True)
+
+_WIRES: Final = {"mqtt": Wire.MQTT, "mqtts": Wire.MQTT, "opc.tcp": Wire.OPCUA}
+
+
+@app.command("add")
+def add(
+    url: Annotated[str, typer.Argument(help="mqtt://host:port, mqtts://host:port or opc.tcp://host:port.")],
+    name: Annotated[str | None, typer.Option(help="Its slug; made of the host if not given.")] = None,
+    topic: Annotated[list[str], typer.Option(help="MQTT topic filter to subscribe to; repeat for more.")] = [],  # noqa: B006 - typer copies it
+    option: Annotated[list[str], typer.Option(help="Another option of its connector, as key=value in YAML.")] = [],  # noqa: B006 - typer copies it
+    admin_database_url: AdminUrl = None,
+) -> None:
+    """Add a source, or change the one of that name: as `fieldlab apply` would. Gateways connect by themselves.
+
+    Secrets stay outside: name the gateway's variable with --option password_env=NAME. What arrives and is not bound
+    shows in `fieldlab discoveries`.
+    """
+    from fieldlab.storage.declare import declare
+
+    parts = urlsplit(url)
+    wire = _WIRES.get(parts.scheme)
+    if wire is None or not parts.hostname:
+        raise InvalidInput("Write the URL as mqtt://host:port, mqtts://host:port or opc.tcp://host:port.")
+    if "@" in parts.netloc:
+        raise InvalidInput("The URL holds a user or password; give --option user=… and --option password_env=….")
+    slug = name or re.sub(r"[^a-z0-9]+", "-", parts.hostname.lower()).strip("-")
+    options: dict[str, object] = {
+        key: yaml.safe_load(value) for key, _, value in (one.partition("=") for one in option)
+    }
+    if wire is Wire.MQTT:
+        options.setdefault("topics", topic or ["#"])
+    declared = yaml.safe_dump({"sources": {slug: {"wire": wire.value, "url": url, "options": options}}})
+    lab = parse(declared, name="the source", types=read_types(), options=options_of)
+    with administering(admin_database_url, command="source") as connection:
+        plan = declare(connection, lab)
+    show(Plan(changes=plan.effective), done=True)

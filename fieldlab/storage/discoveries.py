@@ -1,0 +1,53 @@
+"""Addresses that were seen and that no stream is bound to, for whoever administers the lab."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from fieldlab.assets.asset import Kind
+from fieldlab.readings.instant import Instant
+
+_EVERY: Final = text(
+    """
+    SELECT s.slug AS source, d.address, d.kind, d.value, d.text, d.samples,
+           (d.samples - 1) / nullif(extract(epoch FROM d.last_seen - d.first_seen), 0)::double precision AS per_second,
+           d.first_seen, d.last_seen
+    FROM fieldlab.discovery AS d JOIN fieldlab.source AS s ON s.id = d.source_id
+    WHERE (CAST(:of_source AS text) IS NULL OR s.slug = :of_source)
+      AND NOT EXISTS (SELECT FROM fieldlab.binding AS b WHERE b.source_id = d.source_id AND b.address = d.address)
+    ORDER BY s.slug, d.address LIMIT :limit
+    """
+)
+"""The discoveries by source and address."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Discovery:
+    """An address as it was last seen; `per_second` is None until it was seen at two times."""
+
+    source: str
+    address: str
+    kind: Kind
+    value: float | str | None
+    samples: int
+    per_second: float | None
+    first_seen: Instant
+    last_seen: Instant
+
+
+def every_discovery(connection: Connection, *, source: str | None = None, limit: int = 1000) -> list[Discovery]:
+    """List the discoveries of one source, or of all, by source and address; at most so many."""
+    return [
+        Discovery(
+            source=row.source,
+            address=row.address,
+            kind=Kind(row.kind),
+            value=row.text if row.value is None else row.value,
+            samples=row.samples,
+            per_second=row.per_second,
+            first_seen=row.first_seen,
+            last_seen=row.last_seen,
+        )
+        for row in connection.execute(_EVERY, {"of_source": source, "limit": limit})
+    ]
