@@ -108,4 +108,10 @@ def _stream_gaps(gaps: Iterable[Gap], bindings: Bindings) -> Iterable[StreamGap]
         addresses = bindings if gap.addresses is None else gap.addresses
         for address in addresses:
             if address in bindings:
-                yield StreamGap(stream=bindings[address].stream, start=gap.start, until=gap.until, cause=gap.cause)
+                yield StreamGap(
+                    stream=bindings[address].stream,
+                    start=gap.start,
+                    until=gap.until,
+                    cause=gap.cause,
+                    recovered=gap.recovered,
+                )

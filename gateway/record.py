@@ -92,7 +92,9 @@ def encode(record: Record) -> bytes:
         "empty": np.flatnonzero(~block.numeric).tolist() if not block.numeric.all() else None,
         "everywhere": everywhere,
         "rejects": [_reject_words(reject) for reject in record.rejects],
-        "gaps": [[int(gap.start), int(gap.until), gap.cause.value, gap.addresses] for gap in record.gaps],
+        "gaps": [
+            [int(gap.start), int(gap.until), gap.cause.value, gap.addresses, gap.recovered] for gap in record.gaps
+        ],
     }
     encoded = json.dumps(words, separators=(",", ":")).encode("ascii")
     columns = [
@@ -158,8 +160,9 @@ def _decode(body: bytes) -> Record:
             until=Instant(until),
             cause=Cause(cause),
             addresses=None if addresses is None else tuple(addresses),
+            recovered=recovered[0] if recovered else None,
         )
-        for start, until, cause, addresses in words["gaps"]
+        for start, until, cause, addresses, *recovered in words["gaps"]
     )
     received_at = Instant(words["received_at"])
     return Record(received_at=received_at, block=block, rejects=tuple(rejects), gaps=gaps)

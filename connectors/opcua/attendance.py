@@ -2,16 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 from asyncua import ua
 
+from connectors.opcua.address import node_of
 from connectors.opcua.decode import Reading, decode
+from connectors.opcua.hole import Hole, Holes
+from connectors.opcua.mender import Mender
 from connectors.opcua.session import Item, Session, SubscriptionLost
-from connectors.opcua.wanted import Standing, Wanted
+from connectors.opcua.subscription import Subscription, following, missing
+from connectors.opcua.wanted import Wanted
 from connectors.together import together
 from fieldlab.ports import Delivery
 from fieldlab.readings.gap import Cause, Gap
@@ -22,7 +26,6 @@ from fieldlab.readings.samples import Samples
 RETRY: Final = 30.0
 """Seconds after which a node that the server refused is asked for again."""
 
-_LAST_SEQUENCE: Final = 2**32 - 1
 _MOST_REPUBLISHED: Final = 100
 
 _log = logging.getLogger(__name__)
@@ -32,8 +35,10 @@ _log = logging.getLogger(__name__)
 class Record:
     """What outlasts a session: the nodes wanted, those refused, and when the server was heard last.
 
-    `heard` is the server's time of its last answer; `last` the time of the latest reading of each node; `attended`
-    tells that a session stands and has been asked for every node.
+    `heard` is the server's time of its last answer; `last` the time of the latest reading of each node; `holes` what
+    is to be fetched from history; `subscription` what the next session may take over; `backfill` the microseconds of
+    history wanted from a server that was never heard; `attended` tells that a session stands and has been asked for
+    every node.
     """
 
     heard: Instant | None
@@ -41,6 +46,9 @@ class Record:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     refused: dict[str, Instant] = field(default_factory=dict)
     last: dict[str, Instant] = field(default_factory=dict)
+    holes: Holes = field(default_factory=Holes)
+    subscription: Subscription | None = None
+    backfill: int = 0
     attended: bool = False
 
     def want(self, addresses: Iterable[str]) -> None:
@@ -48,6 +56,7 @@ class Record:
         self.wanted = Wanted.of(addresses)
         self.refused = {text: at for text, at in self.refused.items() if text in self.wanted.addresses}
         self.last = {text: at for text, at in self.last.items() if text in self.wanted.nodes}
+        self.holes.keep(self.wanted.nodes)
         self.changed.set()
 
 
@@ -62,17 +71,26 @@ class Attendance:
         self._waiting = waiting
         self._slug = slug
         self._cause = cause
-        self._standing = Standing()
-        self._missing_since = record.heard
+        self._subscription = session.subscription
+        self._standing = session.subscription.standing
+        self._mender = Mender(session, record.holes, waiting, slug=slug)
+        self._returning = not session.subscription.continued
         self._since = Instant.now()
-        self._expected: int | None = None
+        self._before = dict(record.last)
+        self._unseen: set[str] = set()
+        self._following: dict[str, Instant] = {}
 
     async def attend(self) -> None:
         """Work until the session fails; raises Unavailable with the reason."""
         try:
-            await together(self._keep_items(), self._listen(), self._session.stay_alive())
+            await together(self._keep_items(), self._listen(), self._session.stay_alive(), self._mender.mend())
         finally:
             self._record.attended = False
+
+    @property
+    def can_be_continued(self) -> bool:
+        """Tell whether another session may take the subscription over: what was asked for was also answered."""
+        return self._standing.settled
 
     # which nodes are monitored
 
@@ -80,6 +98,7 @@ class Attendance:
         while True:
             self._record.changed.clear()
             await self._reconcile(self._record.wanted)
+            self._mender.wanted = self._record.wanted
             self._record.attended = True
             try:
                 async with asyncio.timeout(RETRY):
@@ -123,11 +142,14 @@ class Attendance:
     def _recovered(self, text: str, wanted: Wanted) -> list[Gap]:
         since, now = self._record.refused.pop(text), Instant.now()
         _log.info("Source %s: %s is there now.", self._slug, text)
-        return [Gap(start=since, until=now, cause=Cause.SUBSCRIPTION_LOST, addresses=wanted.addresses[text])]
+        gap = Gap(start=since, until=now, cause=Cause.SUBSCRIPTION_LOST, addresses=wanted.addresses[text])
+        self._record.holes.add(Hole.of(gap, [text], last=self._record.last))
+        return [gap]
 
     # what the server sends
 
     async def _listen(self) -> None:
+        await self._catch_up()
         while True:
             result = await self._session.answer()
             now = Instant.now()
@@ -137,35 +159,55 @@ class Attendance:
             if message.NotificationData:
                 await self._fill_hole(message.SequenceNumber, result.AvailableSequenceNumbers or (), published, now)
                 await self._take(message, now)
-                self._expected = _following(message.SequenceNumber)
+                self._subscription.expected = following(message.SequenceNumber)
             self._record.heard = published
+
+    async def _catch_up(self) -> None:
+        """Fetch the answers that the server made while nobody could take them, until it has no more."""
+        own = self._subscription
+        if not own.continued:
+            return
+        for _ in range(_MOST_REPUBLISHED if own.expected is not None else 0):
+            message = await self._session.republished(own.expected or 1)
+            if message is None:
+                return
+            now = Instant.now()
+            await self._take(message, now)
+            own.expected = following(message.SequenceNumber)
+            self._record.heard = _server_time(message, now)
 
     async def _note_return(self, published: Instant) -> None:
         """Note what may be missing since the session before, once every node is monitored again."""
-        since = self._missing_since
-        if since is not None and self._record.attended:
-            self._missing_since = None
-            if self._record.wanted.nodes:
-                await self._note(Gap(start=since, until=max(published, Instant(since + 1)), cause=self._cause))
+        if not self._returning or not self._record.attended:
+            return
+        self._returning = False
+        since, backfill = self._record.heard, self._record.backfill
+        if not self._record.wanted.nodes or (since is None and not backfill):
+            return
+        until = max(published, Instant((since or 0) + 1))
+        start = since if since is not None else Instant(published - backfill)
+        await self._note(Gap(start=start, until=until, cause=self._cause), self._before, noted=since is not None)
 
     async def _fill_hole(self, sequence: int, available: Iterable[int], published: Instant, now: Instant) -> None:
         """Fetch answers that were numbered and did not arrive; note a gap for those that are gone."""
-        if self._expected is None or self._expected == sequence:
+        expected = self._subscription.expected
+        if expected is None or expected == sequence:
             return
-        missing = (sequence - self._expected) % _LAST_SEQUENCE
         there = set(available)
-        gone = missing > _MOST_REPUBLISHED
-        number = self._expected
-        for _ in range(0 if gone else missing):
+        many = missing(expected, sequence)
+        gone = many > _MOST_REPUBLISHED
+        number, before = expected, dict(self._record.last)
+        for _ in range(0 if gone else many):
             message = await self._session.republished(number) if number in there else None
             if message is None:
                 gone = True
             else:
                 await self._take(message, now)
-            number = _following(number)
+            number = following(number)
         if gone:
             start = self._record.heard or self._since
-            await self._note(Gap(start=start, until=max(published, Instant(start + 1)), cause=Cause.SEQUENCE_HOLE))
+            until = max(published, Instant(start + 1))
+            await self._note(Gap(start=start, until=until, cause=Cause.SEQUENCE_HOLE), before)
 
     async def _take(self, message: ua.NotificationMessage, now: Instant) -> None:
         """Hand over the values of an answer; it is acknowledged when they are safe."""
@@ -188,25 +230,42 @@ class Attendance:
             elif isinstance(part, ua.StatusChangeNotification):
                 ended = part.Status.name
         decoded = decode(readings, now, last=self._record.last, since=self._since)
+        self._see_first(decoded.samples)
+        for gap in decoded.gaps:
+            if gap.addresses:
+                self._record.holes.add(
+                    Hole.of(gap, [node_of(gap.addresses[0])], last={node_of(gap.addresses[0]): gap.start})
+                )
         self._record.last.update(decoded.last)
+        self._subscription.take(message.SequenceNumber)
         await self._waiting.put(
             Delivery(
                 samples=decoded.samples,
                 rejects=tuple(decoded.rejects),
                 gaps=tuple(decoded.gaps),
-                safe=partial(self._session.acknowledge, message.SequenceNumber),
+                safe=partial(self._subscription.acknowledge, message.SequenceNumber),
             )
         )
         if ended:
-            raise SubscriptionLost(f"the server ended the subscription: {ended}")
+            raise SubscriptionLost(f"the server ended the subscription: {ended}", for_good=True)
 
-    async def _note(self, gap: Gap) -> None:
-        await self._waiting.put(Delivery(samples=Samples(), gaps=(gap,)))
+    def _see_first(self, samples: Samples) -> None:
+        """Note when each node is heard again after a hole."""
+        if self._unseen:
+            for address, time in zip(samples.addresses, samples.times, strict=True):
+                text = node_of(address)
+                if text in self._unseen:
+                    self._unseen.discard(text)
+                    self._following[text] = Instant(time)
 
-
-def _following(sequence: int) -> int:
-    """Count on, from the largest number to 1 (OPC 10000-4, 7.8)."""
-    return 1 if sequence >= _LAST_SEQUENCE else sequence + 1
+    async def _note(self, gap: Gap, last: Mapping[str, Instant], *, noted: bool = True) -> None:
+        """Tell a gap of every node, and have it fetched from history; one that is not `noted` is fetched alone."""
+        self._unseen, self._following = set(self._record.wanted.nodes), {}
+        self._record.holes.add(
+            Hole.of(gap, self._record.wanted.nodes, last=last, following=self._following, noted=noted)
+        )
+        if noted:
+            await self._waiting.put(Delivery(samples=Samples(), gaps=(gap,)))
 
 
 def _server_time(message: ua.NotificationMessage, now: Instant) -> Instant:

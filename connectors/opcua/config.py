@@ -1,5 +1,6 @@
 """What an OPC UA source may be told: its options, each checked before anything is opened."""
 
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Self
@@ -49,6 +50,7 @@ class OpcuaOptions(BaseModel):
     keep_alive: Annotated[float, Field(ge=200, le=600_000)] = 2_000.0
     lifetime: Annotated[float, Field(ge=10_000, le=86_400_000)] = 600_000.0
     items_per_call: Annotated[int, Field(ge=1, le=1_000)] = 1_000
+    backfill: Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=3_650))] = timedelta(0)
 
     @model_validator(mode="after")
     def _together(self) -> Self:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -45,7 +46,8 @@ class OpcuaConnector:
         port = url.port or PORTS[url.scheme]
         host = f"[{url.hostname}]" if ":" in str(url.hostname) else url.hostname
         self._url = url._replace(netloc=f"{host}:{port}").geturl()
-        self._record = Record(heard=heard_until)
+        backfill = self._options.backfill // timedelta(microseconds=1)
+        self._record = Record(heard=heard_until, backfill=backfill)
 
     @property
     def connected(self) -> bool:
@@ -76,20 +78,31 @@ class OpcuaConnector:
         cause = Cause.SUBSCRIPTION_LOST
         while True:
             try:
+                earlier, self._record.subscription = self._record.subscription, None
                 session = await Session.opened(
-                    url=self._url, options=self._options, password=self._secret.read(), name=self._name
+                    url=self._url,
+                    options=self._options,
+                    password=self._secret.read(),
+                    name=self._name,
+                    earlier=earlier,
                 )
-                opened = time.monotonic()
+                earlier, opened = None, time.monotonic()
                 _log.info("Source %s: connected to %s.", self._slug, self._url)
+                attendance = Attendance(session, self._record, waiting, slug=self._slug, cause=cause)
                 try:
-                    await Attendance(session, self._record, waiting, slug=self._slug, cause=cause).attend()
+                    await attendance.attend()
+                except Unavailable as loss:
+                    if attendance.can_be_continued and not (isinstance(loss, SubscriptionLost) and loss.for_good):
+                        self._record.subscription = session.subscription
+                    raise
                 finally:
                     told = "" if backoff.stood(time.monotonic() - opened) else told
-                    await session.close()
+                    await session.close(keep=self._record.subscription is not None)
             except SubscriptionLost as loss:
                 reason, cause = str(loss), Cause.SUBSCRIPTION_LOST
             except (Unavailable, InvalidSettings) as loss:  # a password file may be away for a moment
                 reason, cause = str(loss), Cause.SOURCE_UNREACHABLE
+                self._record.subscription = self._record.subscription or earlier
             if reason != told:
                 _log.warning("Source %s: %s: %s; trying again.", self._slug, self._url, reason)
                 told = reason

@@ -8,23 +8,29 @@ import asyncio
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from asyncua import ua
-from asyncua.client.client import Client
 from asyncua.client.ua_session import UaSession
-from asyncua.common.shortcuts import Shortcuts
 from asyncua.crypto import security_policies
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
-from asyncua.ua.uaerrors import BadNoSubscription, BadTimeout, BadTooManyPublishRequests
+from asyncua.ua.uaerrors import (
+    BadConnectionClosed,
+    BadNoSubscription,
+    BadTimeout,
+    BadTooManyPublishRequests,
+    UaStatusCodeError,
+)
 
 from connectors.opcua.address import OPC_UA, Identifier, NodeAddress
+from connectors.opcua.client import ResumableClient
 from connectors.opcua.config import Mode, OpcuaOptions, Security
+from connectors.opcua.subscription import Subscription
 from fieldlab.errors import Unavailable
 
 PATIENCE: Final = 10.0
@@ -38,6 +44,8 @@ _MISSED: Final = 3
 _RENEW_AT: Final = 0.75
 """Share of a secure channel's lifetime after which it is renewed (OPC 10000-4, 5.5.2.1)."""
 _FAREWELL: Final = 2.0
+_SHORTEST_SESSION: Final = 60_000
+"""Milliseconds after which the server forgets a session that broke off; subscriptions outlast it."""
 
 _POLICIES: Final[dict[Security, Any]] = {
     Security.BASIC256SHA256: security_policies.SecurityPolicyBasic256Sha256,
@@ -53,7 +61,11 @@ _FILTER_REFUSED: Final = {
 
 
 class SubscriptionLost(Unavailable):
-    """The connection stands, but the server has ended the subscription or answers for it no longer."""
+    """The connection stands, but the server answers for the subscription no longer, or has ended it: `for_good`."""
+
+    def __init__(self, message: str, *, for_good: bool = False) -> None:
+        super().__init__(message)
+        self.for_good = for_good
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,36 +88,37 @@ class Monitored:
 class Session:
     """An open session with one subscription. Every method raises Unavailable when server or connection fail it."""
 
-    def __init__(self, client: Client, session: UaSession, options: OpcuaOptions) -> None:
+    subscription: Subscription
+
+    def __init__(self, client: ResumableClient, session: UaSession, options: OpcuaOptions) -> None:
         self._client = client
         self._session = session
         self._options = options
-        self._subscription = 0
         self._silence = PATIENCE
         self._ahead = _AHEAD
         self._asked: deque[asyncio.Task[ua.PublishResponse]] = deque()
-        self._safe: list[int] = []
         self._namespaces: Mapping[str, int] = {OPC_UA: 0}
         self._renewed = time.monotonic()
 
     @classmethod
-    async def opened(cls, *, url: str, options: OpcuaOptions, password: str | None, name: str) -> Self:
-        """Connect, open a secure channel and a session, and create the subscription."""
-        client = Client(url, timeout=PATIENCE)
+    async def opened(
+        cls, *, url: str, options: OpcuaOptions, password: str | None, name: str, earlier: Subscription | None = None
+    ) -> Self:
+        """Connect, open a secure channel and a session, and move an earlier subscription there, or create a new one."""
+        client = ResumableClient(url, timeout=PATIENCE)
+        client.session_timeout = int(max(_SHORTEST_SESSION, 4 * _MISSED * options.keep_alive))
         client.application_uri = options.application_uri
         client.name = client.description = name
-        session = client.uaclient.session = _Unattended(client.uaclient)
-        client.nodes = Shortcuts(session)
-        opened = cls(client, session, options)
+        opened = cls(client, client.uaclient.session, options)
         try:
-            with _border():
-                await opened._open(password)
+            with border():
+                await opened._open(password, earlier)
         except BaseException:
             await opened.close()
             raise
         return opened
 
-    async def _open(self, password: str | None) -> None:
+    async def _open(self, password: str | None, earlier: Subscription | None) -> None:
         options = self._options
         if options.security is not Security.NONE:
             await self._client.set_security(
@@ -126,9 +139,16 @@ class Session:
                 f"no secure channel with {options.security}: is options.server_certificate_file the server's own, does "
                 "it offer this policy, and does it trust options.certificate_file?"
             ) from None
-        await self._client.create_session()
-        await self._client.activate_session(username=options.user, password=password or None)
+        if earlier is None or not await self._resume(earlier, password):
+            await self._client.create_session()
+            await self._client.activate_session(username=options.user, password=password or None)
+            if earlier is None or not await self._move(earlier):
+                await self._subscribe()
         await self.learn_namespaces()
+        self.subscription.key = self._client.key()
+
+    async def _subscribe(self) -> None:
+        options = self._options
         created = await self._session.create_subscription(
             ua.CreateSubscriptionParameters(
                 RequestedPublishingInterval=options.publishing_interval,
@@ -140,18 +160,55 @@ class Session:
             ),
             callback=lambda _: None,
         )
-        self._subscription = created.SubscriptionId
         self._silence = _MISSED * created.RevisedPublishingInterval * created.RevisedMaxKeepAliveCount / 1000 + 1.0
+        self.subscription = Subscription(id=created.SubscriptionId, silence=self._silence)
 
-    async def close(self) -> None:
-        """End the session, as far as the connection still allows it; raises nothing."""
+    async def _resume(self, earlier: Subscription, password: str | None) -> bool:
+        """Take over the session that broke off, and its subscription; False where the server has it no longer."""
+        if earlier.key is None:
+            return False
+        self._client.adopt(earlier.key)
+        try:
+            await self._client.activate_session(username=self._options.user, password=password or None)
+        except BadConnectionClosed:
+            raise
+        except UaStatusCodeError:
+            self._client.drop_session()
+            return False
+        self._adopt(earlier)
+        return True
+
+    def _adopt(self, earlier: Subscription) -> None:
+        earlier.go_on()
+        self._silence = earlier.silence
+        self.subscription = earlier
+
+    async def _move(self, earlier: Subscription) -> bool:
+        """Take over a subscription of a session that broke off; False where the server does not give it."""
+        try:
+            (result,) = await self._session.transfer_subscriptions(
+                ua.TransferSubscriptionsParameters(SubscriptionIds=[earlier.id], SendInitialValues=False)
+            )
+        except UaStatusCodeError:
+            return False
+        if not result.StatusCode.is_good():
+            return False
+        self._adopt(earlier)
+        return True
+
+    async def close(self, *, keep: bool = False) -> None:
+        """End the session, as far as the connection still allows it; raises nothing.
+
+        With `keep` the server is told nothing, so that the next session can take the subscription over.
+        """
         for request in self._asked:
             request.cancel()
         await asyncio.gather(*self._asked, return_exceptions=True)
         try:
-            with _border():
+            with border():
                 async with asyncio.timeout(_FAREWELL):
-                    await self._client.close_session()
+                    if not keep:
+                        await self._client.close_session()
                     await self._client.close_secure_channel()
         except Unavailable:
             pass
@@ -160,12 +217,24 @@ class Session:
 
     async def learn_namespaces(self) -> None:
         """Read which index each namespace has in this session."""
-        with _border():
+        with border():
             (found,) = await self._session.read_attributes(
                 [_node_id(ObjectIds.Server_NamespaceArray)], AttributeIds.Value
             )
             uris = found.Value.Value if found.Value is not None else None
         self._namespaces = {OPC_UA: 0} | {uri: index for index, uri in enumerate(uris or [])}
+
+    @property
+    def services(self) -> UaSession:
+        """Give asyncua's own session, for services that are asked for elsewhere, inside `border`."""
+        return self._session
+
+    def node_ids(self, nodes: Iterable[NodeAddress]) -> list[ua.NodeId]:
+        """Name nodes as this session does; one whose namespace is not there is named by no node."""
+        return [
+            _node_id(node.identifier, self._namespaces[node.uri]) if node.uri in self._namespaces else ua.NodeId()
+            for node in nodes
+        ]
 
     async def monitor(self, items: Sequence[Item]) -> list[Monitored]:
         """Ask for the values of nodes; one that the server does not have is refused and hinders no other."""
@@ -200,10 +269,10 @@ class Session:
             )
             for item in items
         ]
-        with _border():
+        with border():
             results = await self._session.create_monitored_items(
                 ua.CreateMonitoredItemsParameters(
-                    SubscriptionId=self._subscription,
+                    SubscriptionId=self.subscription.id,
                     TimestampsToReturn=ua.TimestampsToReturn.Both,
                     ItemsToCreate=requests,
                 )
@@ -220,10 +289,10 @@ class Session:
     async def forget(self, server_handles: Sequence[int]) -> None:
         """Ask no longer for the values of nodes."""
         for at in range(0, len(server_handles), self._options.items_per_call):
-            with _border():
+            with border():
                 await self._session.delete_monitored_items(
                     ua.DeleteMonitoredItemsParameters(
-                        SubscriptionId=self._subscription,
+                        SubscriptionId=self.subscription.id,
                         MonitoredItemIds=list(server_handles[at : at + self._options.items_per_call]),
                     )
                 )
@@ -238,8 +307,9 @@ class Session:
                 self._asked.append(asyncio.create_task(self._session.publish(self._acknowledgements())))
             done, _ = await asyncio.wait((self._asked[0],), timeout=self._silence)
             if not done:
-                raise SubscriptionLost(f"the subscription was silent for {self._silence:.1f} s")
-            with _border():
+                mute = self.subscription.continued and not self.subscription.heard
+                raise SubscriptionLost(f"the subscription was silent for {self._silence:.1f} s", for_good=mute)
+            with border():
                 try:
                     response = self._asked.popleft().result()
                 except BadTooManyPublishRequests:
@@ -247,20 +317,19 @@ class Session:
                 except BadTimeout:
                     continue
                 except BadNoSubscription as error:
-                    raise SubscriptionLost(str(error)) from None
+                    raise SubscriptionLost(str(error), for_good=True) from None
                 else:
                     result: ua.PublishResult = response.Parameters
+                    if not self.subscription.heard:
+                        self.subscription.heard = True
+                        self.subscription.still_there(result.AvailableSequenceNumbers or ())
                     return result
-
-    def acknowledge(self, sequence: int) -> None:
-        """Let the server forget an answer: it goes out with the next request."""
-        self._safe.append(sequence)
 
     async def republished(self, sequence: int) -> ua.NotificationMessage | None:
         """Ask once more for an answer that did not arrive; None where the server has it no longer."""
         try:
-            with _border():
-                message = await self._session.republish(self._subscription, sequence)
+            with border():
+                message = await self._session.republish(self.subscription.id, sequence)
         except Unavailable:
             return None
         return message if message.NotificationData and message.SequenceNumber == sequence else None
@@ -270,7 +339,7 @@ class Session:
         state = [_node_id(ObjectIds.Server_ServerStatus_State)]
         while True:
             await asyncio.sleep(self._silence)
-            with _border():
+            with border():
                 await self._session.read_attributes(state, AttributeIds.Value)
                 if time.monotonic() - self._renewed > _RENEW_AT * self._client.secure_channel_timeout / 1000:
                     await self._client.open_secure_channel(renew=True)
@@ -278,10 +347,9 @@ class Session:
                     self._renewed = time.monotonic()
 
     def _acknowledgements(self) -> list[ua.SubscriptionAcknowledgement]:
-        safe, self._safe = self._safe, []
-        return [
-            ua.SubscriptionAcknowledgement(SubscriptionId=self._subscription, SequenceNumber=number) for number in safe
-        ]
+        own = self.subscription
+        safe, own.safe = own.safe, []
+        return [ua.SubscriptionAcknowledgement(SubscriptionId=own.id, SequenceNumber=number) for number in safe]
 
 
 def _node_id(identifier: Identifier, index: int = 0) -> ua.NodeId:
@@ -297,15 +365,8 @@ def _node_id(identifier: Identifier, index: int = 0) -> ua.NodeId:
             return ua.NodeId(ua.Guid(int=identifier.int), namespace)
 
 
-class _Unattended(UaSession):
-    """asyncua's session without its publish loop."""
-
-    def ensure_publish_loop(self) -> None:
-        """Do nothing: the session above asks for itself."""
-
-
 @contextmanager
-def _border() -> Iterator[None]:
+def border() -> Iterator[None]:
     """Translate what asyncua and the network raise, which may be anything, into Unavailable."""
     try:
         yield

@@ -42,6 +42,11 @@ class Standing:
     texts: dict[int, str] = field(default_factory=dict)
     handles: int = 0
 
+    @property
+    def settled(self) -> bool:
+        """Tell whether the server has answered for every text that it was asked for."""
+        return len(self.texts) == len(self.sent)
+
     def to_add(self, wanted: Wanted) -> dict[int, str]:
         """Give the texts that are wanted and not sent, each under a new handle; their values may come at once."""
         missing = [text for text in wanted.nodes if text not in self.sent]

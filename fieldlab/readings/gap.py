@@ -18,9 +18,14 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gap:
-    """Samples measured in `[start, until)` may be missing at `addresses`; None means every address of the source."""
+    """Samples measured in `[start, until)` may be missing at `addresses`; None means every address of the source.
+
+    With `recovered` it says of a gap told before, with the same bounds, that it is closed: so many samples, at each
+    of the addresses, were fetched afterwards, and none is missing any more.
+    """
 
     start: Instant
     until: Instant
     cause: Cause
     addresses: tuple[str, ...] | None = None
+    recovered: int | None = None

@@ -213,6 +213,8 @@ gap = Table(
     Column("until", _TIME, nullable=False),
     Column("cause", Text, nullable=False),
     Column("recorded_at", _TIME, nullable=False, server_default=_NOW),
+    Column("recovered", BigInteger),
+    Column("closed_at", _TIME),
 )
 
 spool = Table(

@@ -54,6 +54,11 @@ _GAP: Final = """
     JOIN fieldlab.stream AS s ON s.id = hole.stream_id
 """
 
+# Closes holes that were told before, with how many samples were fetched for each.
+_CLOSE_GAP: Final = """
+    SELECT fieldlab.close_gaps(%s::integer[], %s::timestamptz[], %s::timestamptz[], %s::text[], %s::bigint[])
+"""
+
 # Ends a batch: advances the spool, appends to the accounts, announces; false if the batch was written before.
 _SETTLE: Final = """
     SELECT fieldlab.settle(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::integer[], %s::bigint[], %s::timestamptz[], %s)
@@ -79,12 +84,16 @@ _DURABLE: Final = """
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StreamGap:
-    """A known hole in one stream: samples measured in `[start, until)` may be missing."""
+    """A known hole in one stream: samples measured in `[start, until)` may be missing.
+
+    With `recovered` it was told before and is closed: so many samples were fetched for it.
+    """
 
     stream: int
     start: Instant
     until: Instant
     cause: Cause
+    recovered: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -416,17 +425,21 @@ def _refuse(connection: psycopg.Connection, refusals: Sequence[Refusal]) -> None
 
 
 def _note_gaps(connection: psycopg.Connection, gaps: Sequence[StreamGap]) -> None:
-    if not gaps:
-        return
-    connection.execute(
-        _GAP,
-        [
-            [gap.stream for gap in gaps],
-            [gap.start for gap in gaps],
-            [gap.until for gap in gaps],
-            [gap.cause.value for gap in gaps],
-        ],
-    )
+    told = [gap for gap in gaps if gap.recovered is None]
+    closed = [gap for gap in gaps if gap.recovered is not None]
+    if told:
+        connection.execute(_GAP, _bounds(told))
+    if closed:
+        connection.execute(_CLOSE_GAP, [*_bounds(closed), [gap.recovered for gap in closed]])
+
+
+def _bounds(gaps: Sequence[StreamGap]) -> list[list[object]]:
+    return [
+        [gap.stream for gap in gaps],
+        [gap.start for gap in gaps],
+        [gap.until for gap in gaps],
+        [gap.cause.value for gap in gaps],
+    ]
 
 
 _BLAMING_CLASSES: Final = ("22", "23", "54", "P0")
