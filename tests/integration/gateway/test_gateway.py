@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -193,6 +194,23 @@ async def test_gaps_are_noted_for_the_streams_that_they_concern(database: Databa
         noted = connection.execute("SELECT stream_id, cause FROM fieldlab.gap").fetchall()
     assert sorted(noted) == sorted(
         [*((stream, "session_lost") for stream in streams.values()), (streams["text"], "queue_overflow")]
+    )
+
+
+async def test_a_gap_that_is_mended_is_closed_with_the_number_recovered_and_others_stay_open(
+    database: Database, tmp_path: Path
+) -> None:
+    streams = declare(database)
+    gap = Gap(start=START, until=Instant(START + SECOND), cause=Cause.SOURCE_UNREACHABLE)
+    mended = replace(gap, addresses=("text",), recovered=7)
+    async with gateway(database.gateway, tmp_path) as running:
+        running.wires["mqtt"].hand_over(Delivery(samples=Samples(), gaps=(gap,)))
+        running.wires["mqtt"].hand_over(Delivery(samples=Samples(), gaps=(mended, mended)))
+        await running.settled()
+    with psycopg.connect(database.admin) as connection:
+        noted = connection.execute("SELECT stream_id, recovered, closed_at IS NOT NULL FROM fieldlab.gap").fetchall()
+    assert sorted(noted) == sorted(
+        (stream, 7 if name == "text" else None, name == "text") for name, stream in streams.items()
     )
 
 

@@ -179,3 +179,6 @@ async def test_a_known_hole_is_told_to_each_owner_for_its_part_only(floor: Floor
     assert [gap.interval for gap in of_a.gaps] == [Interval(start=Instant(TUESDAY - MINUTE), until=TUESDAY)]
     assert [gap.interval for gap in of_b.gaps] == [Interval(start=TUESDAY, until=Instant(TUESDAY + MINUTE))]
     assert all(segment.gaps == () for segment in (await ask(floor, "lab")).segments)
+    with psycopg.connect(floor.database.admin) as connection:
+        connection.execute("UPDATE fieldlab.gap SET recovered = 3, closed_at = now()")
+    assert [segment.gaps for segment in (await ask(floor, "sme-a")).segments] == [()], "a hole that was mended is none"

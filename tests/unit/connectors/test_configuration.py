@@ -1,5 +1,6 @@
 """A source that is configured wrongly is told which key is wrong and what to do, before anything is opened."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,11 @@ def fault(wire: Wire, options: dict[str, object], *, url: str = "") -> str:
     with pytest.raises(InvalidSettings) as refusal:
         built(wire, options, url=url)
     return str(refusal.value)
+
+
+def test_a_backfill_is_an_iso_8601_duration() -> None:
+    assert OpcuaOptions.model_validate(OPCUA | {"backfill": "P7D"}).backfill == timedelta(days=7)
+    assert "options.backfill" in fault(Wire.OPCUA, OPCUA | {"backfill": "a week"})
 
 
 def test_every_connector_has_a_readme_and_a_sample() -> None:
