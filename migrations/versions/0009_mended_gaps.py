@@ -10,7 +10,8 @@ ALTER TABLE fieldlab.gap
     ADD recovered bigint CHECK (recovered >= 0),
     ADD closed_at timestamptz,
     ADD CONSTRAINT gap_closed_with_a_number CHECK ((recovered IS NULL) = (closed_at IS NULL));
-COMMENT ON COLUMN fieldlab.gap.recovered IS 'How many samples closed it afterwards; NULL: it is still open.';
+COMMENT ON TABLE fieldlab.gap IS
+    'A known hole in a stream, with its cause; recovered says how many samples closed it afterwards, NULL: it is open.';
 
 CREATE FUNCTION fieldlab.close_gaps(streams integer[], starts timestamptz[], untils timestamptz[], causes text[],
                                     counts bigint[])
@@ -52,6 +53,7 @@ EVERY = GAPS.format(which="", promise="The known holes within the readable stret
 
 DROP = """
 DROP FUNCTION fieldlab.close_gaps;
+COMMENT ON TABLE fieldlab.gap IS 'A known hole in a stream, with its cause.';
 ALTER TABLE fieldlab.gap DROP CONSTRAINT gap_closed_with_a_number, DROP recovered, DROP closed_at;
 """
 
