@@ -11,12 +11,17 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from bench import ingest, query, simulators
+from bench import ingest, mqtt, query, simulators
 from bench.figure import Experiment
 from tests.servers.timescaledb import timescaledb
 from tests.servers.unavailable import Unavailable
 
-EXPERIMENTS: Final[tuple[Experiment, ...]] = (*ingest.EXPERIMENTS, *query.EXPERIMENTS, *simulators.EXPERIMENTS)
+EXPERIMENTS: Final[tuple[Experiment, ...]] = (
+    *ingest.EXPERIMENTS,
+    *mqtt.EXPERIMENTS,
+    *query.EXPERIMENTS,
+    *simulators.EXPERIMENTS,
+)
 LATEST: Final = Path(__file__).parent / "latest.json"
 
 

@@ -15,31 +15,38 @@ listener {port} {address}
 allow_anonymous true
 max_queued_messages 0
 max_inflight_messages 1000
+log_dest stderr
+"""
+"""A queue without end: by default a client that is away loses everything beyond 1,000 messages."""
+PERSISTENCE = """
 persistence true
 persistence_location {data}/
 autosave_interval 1
 autosave_on_changes true
-log_dest stderr
 """
-"""A queue without end: by default a client that is away loses everything beyond 1,000 messages."""
+"""Everything is on the disk after every change, which is slow: a thousand messages a second."""
 
 
 @contextmanager
-def mosquitto() -> Iterator[Broker]:
-    """A fresh broker, gone at the end. Raises `Unavailable` when this machine has no way to run one."""
+def mosquitto(*, persistent: bool = True) -> Iterator[Broker]:
+    """A fresh broker, gone at the end. Raises `Unavailable` when this machine has no way to run one.
+
+    One that is not `persistent` is fast, and forgets its sessions when it stops.
+    """
+    text = CONFIGURATION + (PERSISTENCE if persistent else "")
     if docker.engine_runs():
-        with _from_docker() as broker:
+        with _from_docker(text, persistent=persistent) as broker:
             yield broker
     else:
-        with _from_trixie(trixie.obtain()) as broker:
+        with _from_trixie(trixie.obtain(), text, persistent=persistent) as broker:
             yield broker
 
 
 @contextmanager
-def _from_docker() -> Iterator[Broker]:
+def _from_docker(text: str, *, persistent: bool) -> Iterator[Broker]:
     with scratch(on_disk=True) as place:
         configuration = place / "mosquitto.conf"
-        configuration.write_text(CONFIGURATION.format(port=1883, address="0.0.0.0", data="/mosquitto/data"))
+        configuration.write_text(text.format(port=1883, address="0.0.0.0", data="/mosquitto/data"))
         volume = f"{configuration}:/mosquitto/config/mosquitto.conf:ro"
         with docker.container(docker.pinned_image(SERVICE), port=1883, options=["--volume", volume]) as running:
 
@@ -48,14 +55,14 @@ def _from_docker() -> Iterator[Broker]:
                 wait_for(lambda: listens(running.port), "the container of mosquitto")
 
             wait_for(lambda: listens(running.port), "the container of mosquitto")
-            yield _broker(running.port, begin, running.stop, running.kill)
+            yield _broker(running.port, begin, running.stop, running.kill, persistent=persistent)
 
 
 @contextmanager
-def _from_trixie(root: trixie.Trixie) -> Iterator[Broker]:
+def _from_trixie(root: trixie.Trixie, text: str, *, persistent: bool) -> Iterator[Broker]:
     with scratch() as place:
         port, configuration, data = free_port(), place / "mosquitto.conf", place / "data"
-        configuration.write_text(CONFIGURATION.format(port=port, address="127.0.0.1", data=data))
+        configuration.write_text(text.format(port=port, address="127.0.0.1", data=data))
         data.mkdir()
         root.give(data, user="mosquitto")
 
@@ -68,12 +75,14 @@ def _from_trixie(root: trixie.Trixie) -> Iterator[Broker]:
         server = Restartable(begin)
         server.start()
         try:
-            yield _broker(port, server.start, server.stop, server.kill)
+            yield _broker(port, server.start, server.stop, server.kill, persistent=persistent)
         finally:
             server.stop()
 
 
-def _broker(port: int, begin: Callable[[], None], stop: Callable[[], None], kill: Callable[[], None]) -> Broker:
+def _broker(
+    port: int, begin: Callable[[], None], stop: Callable[[], None], kill: Callable[[], None], *, persistent: bool
+) -> Broker:
     return Broker(
         name=BrokerName.MOSQUITTO,
         host="127.0.0.1",
@@ -84,5 +93,5 @@ def _broker(port: int, begin: Callable[[], None], stop: Callable[[], None], kill
         kill=kill,
         honours_receive_maximum=True,
         shares_subscriptions=True,
-        keeps_sessions_over_restart=True,
+        keeps_sessions_over_restart=persistent,
     )
