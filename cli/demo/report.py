@@ -63,12 +63,16 @@ async def fetch(url: str, token: str | None = None) -> dict[str, Any]:
 
 
 async def segments(api: str, scene: Scene, until: Instant) -> dict[str, list[dict[str, object]]]:
-    """Ask as each participant what it sees of either machine since the filling began, streams of a machine together."""
+    """Ask as each participant what it sees of either machine since sme-a got the mill or the filling began.
+
+    Streams of a machine stand together.
+    """
+    start = min(scene.since, scene.with_sme_a.start)
     seen: dict[str, list[dict[str, object]]] = {}
     for name, token in scene.tokens.items():
         seen[name] = []
         for asset in (MILL, ROBOT):
-            asked = {"asset": asset, "from": str(scene.since), "until": str(until), "step": "1d", "aggregate": "count"}
+            asked = {"asset": asset, "from": str(start), "until": str(until), "step": "1d", "aggregate": "count"}
             answer = await fetch(f"{api}/v1/measurements?{urlencode(asked)}", token)
             seen[name].extend(_together(asset, answer))
     return seen

@@ -27,6 +27,7 @@ from fieldlab.storage.extent import newest
 MILL: Final = "mill-1"
 ROBOT: Final = "robot-1"
 FILLED: Final = 10 * MINUTE
+_MANY: Final = 10_000
 _BOOKED: Final = 24 * 60 * MINUTE
 _KEPT: Final = timedelta(days=365)
 
@@ -42,11 +43,11 @@ WHO: Final = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scene:
-    """The prepared lab: a token for each of `WHO`, where the filling starts, and when the mill changes hands."""
+    """The prepared lab: a token for each of `WHO`, where the filling starts, and when sme-a last had the mill."""
 
     tokens: dict[str, str]
     since: Instant
-    handed_over_at: Instant | None
+    with_sme_a: Interval
 
 
 def lab(ports: Ports) -> Lab:
@@ -58,7 +59,10 @@ def lab(ports: Ports) -> Lab:
 
 
 async def prepare(database: Database, ports: Ports, directory: Path, now: Instant) -> Scene:
-    """Declare the lab, see to the tokens, and book the mill: first for sme-a, then for sme-b, on whole minutes."""
+    """Declare the lab, see to the tokens, and book the mill: first for sme-a, then for sme-b, on whole minutes.
+
+    Shortly after an earlier demo too little time is left to fill in for that; its hand-over is shown then.
+    """
     engine = open_engine(database.admin_url, name="fieldlab demo")
     try:
         with engine.begin() as connection:
@@ -81,8 +85,7 @@ async def prepare(database: Database, ports: Ports, directory: Path, now: Instan
             middle = Instant(first + (now - first) // 2 // MINUTE * MINUTE)
             if first < middle < now:
                 await _book(operator, api, first, middle)
-                return Scene(tokens=tokens, since=since, handed_over_at=middle)
-            return Scene(tokens=tokens, since=since, handed_over_at=None)
+            return Scene(tokens=tokens, since=since, with_sme_a=await _last_of_sme_a(operator, api, now))
         finally:
             await api.dispose()
     finally:
@@ -97,6 +100,12 @@ async def _book(operator: ReadScope, api: AsyncEngine, first: Instant, middle: I
             owner=owner, trial=f"first-cut-{owner}", booked=True, interval=Interval(start=start, until=until)
         )
         await tenures.hand_over(operator, api, MILL, booking)
+
+
+async def _last_of_sme_a(operator: ReadScope, api: AsyncEngine, now: Instant) -> Interval:
+    listed = await tenures.listed(operator, api, asset=MILL, limit=_MANY)
+    own = [entry.tenure.interval for entry in listed if entry.tenure.owner == "sme-a" and entry.tenure.booked]
+    return max(interval for interval in own if interval.until <= now)
 
 
 def _issue(connection: Connection, name: str) -> str:

@@ -169,18 +169,16 @@ def _introduce(console: Console, ports: Ports, scene: Scene) -> None:
     for name, (participant, _, line) in WHO.items():
         label = name if name == participant else f"{name} ({participant})"
         console.print(f"  {label:<15} {scene.tokens[name]}  {line}", soft_wrap=True)
-    if scene.handed_over_at is not None:
-        minutes = (Instant.now() - scene.handed_over_at) / MINUTE
-        console.print(
-            f"\n{MILL} went from sme-a to sme-b at {scene.handed_over_at}, {minutes:.0f} minutes ago. Try:\n",
-            soft_wrap=True,
-        )
-    else:
-        console.print(f"\n{MILL} went from sme-a to sme-b in an earlier demo. Try:\n")
-    chart = f"{api}/v1/measurements?stream={MILL}.spindle_current&last=15m"
+    minutes = (Instant.now() - scene.with_sme_a.until) // MINUTE
+    console.print(
+        f"\n{MILL} went from sme-a to sme-b at {scene.with_sme_a.until}, {minutes} minutes ago. Try:\n",
+        soft_wrap=True,
+    )
+    long_enough = max(15, (Instant.now() - scene.with_sme_a.start) // MINUTE + 5)
+    chart = f"{api}/v1/measurements?stream={MILL}.spindle_current"
     for name, url in (
-        ("sme-a", f"{chart}&step=1m&aggregate=mean,max,count"),
-        ("sme-b", f"{chart}&format=csv"),
+        ("sme-a", f"{chart}&last={long_enough}m&step=1m&aggregate=mean,max,count"),
+        ("sme-b", f"{chart}&last=15m&format=csv"),
         ("researcher", f"{api}/v1/latest?stream={ROBOT}.joint_1&stream={ROBOT}.power"),
     ):
         console.print(f"  curl -s -H 'Authorization: Bearer {scene.tokens[name]}' '{url}'", soft_wrap=True)

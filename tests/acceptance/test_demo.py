@@ -65,6 +65,8 @@ def test_shows_both_wires_and_each_company_its_own_part_then_goes_on_from_what_i
     assert 0 < again["stored"] < told["stored"], "the second run fills in only what is missing"
     assert again["rejected"] == 0
     assert "First rows after" in second.stderr
+    assert again["segments_by_participant"]["sme-a"] == before, "the hand-over of the first run is still shown"
+    assert [one["from"] for one in again["segments_by_participant"]["sme-b"]] == [before[0]["until"]]
 
 
 def test_a_port_in_use_is_named_with_the_option_that_changes_it(place: Path) -> None:
@@ -80,6 +82,55 @@ def test_a_port_in_use_is_named_with_the_option_that_changes_it(place: Path) -> 
     assert told.returncode == 1
     assert told.stderr.strip() == f"fieldlab: Port {port} is in use; choose another one with --mqtt-port."
     assert not place.exists()
+
+
+def test_a_port_given_twice_is_named_with_an_option_that_changes_it(place: Path) -> None:
+    words = command(place)
+    words[words.index("--gateway-port") + 1] = port = words[words.index("--api-port") + 1]
+    told = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert told.stderr.strip() == f"fieldlab: Port {port} is given twice; choose another one with --gateway-port."
+
+
+def test_a_directory_that_cannot_be_used_is_named_with_the_option_that_changes_it(place: Path) -> None:
+    place.write_text("a file")
+    for beneath in (place, place / "demo", place.with_name("with a blank")):
+        told = run(beneath, "--seconds", "1")
+        assert told.returncode == 2
+        assert told.stderr.startswith("fieldlab: ")
+        assert str(beneath) in told.stderr
+        assert told.stderr.strip().endswith("choose another one with --directory.")
+        assert len(told.stderr.splitlines()) == 1
+
+
+def test_fresh_throws_nothing_away_that_is_not_a_demo_s(place: Path) -> None:
+    place.mkdir()
+    (place / "thesis.tex").write_text("three years of work")
+    told = run(place, "--fresh", "--seconds", "1")
+    assert told.returncode == 2
+    assert told.stderr.strip() == (
+        f"fieldlab: {place} holds things that are not a demo's; --fresh would throw them away."
+    )
+    assert (place / "thesis.tex").read_text() == "three years of work"
+
+
+def test_a_second_demo_keeps_out_of_the_directory_of_the_first_and_one_after_a_kill_clears_up_behind_it(
+    place: Path,
+) -> None:
+    with subprocess.Popen(command(place), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as demo:
+        assert demo.stdout is not None
+        assert any("First rows after" in line for line in demo.stdout)
+        for options in ((), ("--fresh",)):
+            second = run(place, *options)
+            assert second.returncode == 1
+            assert second.stderr.strip() == (
+                f"fieldlab: Another demo runs in {place.resolve()}; stop it, or choose another one with --directory."
+            )
+        demo.kill()
+    assert (place / "database" / "postmaster.pid").exists(), "the database outlives a kill"
+    third = run(place, "--seconds", "8", "--json")
+    assert third.returncode == 0, third.stderr
+    assert json.loads(third.stdout)["stored"] > 0
+    assert not (place / "database" / "postmaster.pid").exists()
 
 
 def test_control_c_stops_every_part(place: Path) -> None:
