@@ -6,11 +6,13 @@ from uuid import UUID
 
 import typer
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 
 from cli.administration import AdminUrl, administering
 from fieldlab.assets.participant import Permission
 from fieldlab.readings.instant import Instant
+
+_LONGEST_LINE: Final = 1_000
 
 app: Final = typer.Typer(help="Issue, list and revoke API keys.", no_args_is_help=True)
 
@@ -51,12 +53,17 @@ def list_(
 
     with administering(admin_database_url, command="key") as connection:
         found = keys.listed(connection, participant=participant)
-    table = Table(Column("id", no_wrap=True, min_width=36), "participant", "principal", "scopes", "until", "last used")
+    if not found:
+        typer.echo("There are no keys; fieldlab key create makes one.", err=True)
+        return
+    table = Table("id", "participant", "principal", "scopes", "until", "last used", box=None, pad_edge=False)
     for key in found:
         until = f"revoked {key.revoked_at}" if key.revoked_at else str(key.expires_at)
         scopes = " ".join(key.permissions)
         table.add_row(str(key.id), key.participant, key.principal, scopes, until, str(key.used_at or "never"))
-    Console().print(table)
+    console = Console()
+    console.width = max(console.width, Console(width=_LONGEST_LINE).measure(table).maximum)
+    console.print(table, soft_wrap=True)
 
 
 @app.command("revoke")

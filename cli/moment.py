@@ -17,9 +17,11 @@ def moment_past(text: str) -> datetime:
     if text == "now":
         return datetime.now(UTC)
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
-    if match is not None:
-        return datetime.now(UTC) - timedelta(seconds=float(match[1]) * _UNITS[match[2]])
     try:
+        if match is not None:
+            return datetime.now(UTC) - timedelta(seconds=float(match[1]) * _UNITS[match[2]])
         return Instant.parse(text).datetime()
     except InvalidTime as error:
         raise typer.BadParameter(f"{error} Or say how long ago: 90s, 10m, 2h or 7d.") from None
+    except OverflowError:
+        raise typer.BadParameter(f"{text} ago is before the year 1.") from None

@@ -25,6 +25,8 @@ class _FromEnvironment(BaseSettings):
         except ValidationError as error:
             fault = error.errors()[0]
             key = f"FIELDLAB_{'_'.join(str(part) for part in fault['loc']).upper()}"
+            if fault["type"] == "missing":
+                raise InvalidSettings(f"{key}: not given; set it in the environment, or see --help.") from None
             raise InvalidSettings(f"{key}: {fault['msg']}.") from None
 
 

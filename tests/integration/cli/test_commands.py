@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.main import app
+from fieldlab.errors import Forbidden, Unavailable
 from tests.servers.database import Database
 
 LAB = """
@@ -113,3 +114,30 @@ def test_accounts_show_what_became_of_what_was_handed_over(database: Database, l
         .invoke(app, ["accounts"], env={"FIELDLAB_ADMIN_DATABASE_URL": database.admin, "COLUMNS": "120"})
         .stdout
     )
+
+
+@pytest.mark.parametrize("words", [("apply", "LAB"), ("key", "list"), ("key", "create", "--participant", "sme-a")])
+def test_a_database_without_a_lab_is_told_what_to_do(
+    blank_database: Database, lab: Path, words: tuple[str, ...]
+) -> None:
+    refused = fieldlab(blank_database, *(str(lab) if word == "LAB" else word for word in words))
+    assert isinstance(refused.exception, Unavailable)
+    assert str(refused.exception).endswith("run fieldlab migrate first.")
+
+
+def test_a_user_without_the_right_is_told_so(database: Database, lab: Path) -> None:
+    environment = {"FIELDLAB_ADMIN_DATABASE_URL": database.gateway}
+    refused = CliRunner().invoke(app, ["apply", str(lab)], env=environment)
+    assert isinstance(refused.exception, Forbidden)
+    assert "Use an administrator's URL" in str(refused.exception)
+
+
+def test_the_list_of_keys_is_whole_on_a_narrow_terminal(database: Database, lab: Path) -> None:
+    fieldlab(database, "apply", str(lab))
+    assert "no keys" in fieldlab(database, "key", "list").stderr
+    fieldlab(database, "key", "create", "--participant", "sme-a", "--scope", "lab:admin", "--scope", "data:read")
+    environment = {"FIELDLAB_ADMIN_DATABASE_URL": database.admin, "COLUMNS": "80"}
+    listed = CliRunner().invoke(app, ["key", "list"], env=environment).stdout
+    (_, line) = listed.strip().splitlines()
+    assert "data:read lab:admin" in line, "a key is one line, whole, for people and for grep"
+    assert line.rstrip().endswith("never")

@@ -24,6 +24,7 @@ def test_every_command_explains_itself() -> None:
     ("arguments", "said"),
     [
         (["simulate", "mill", "--mqtt", "mqtt://h", "--from", "ten"], "Or say how long ago: 90s, 10m, 2h or 7d"),
+        (["simulate", "mill", "--mqtt", "mqtt://h", "--from", "99999999999999d"], "ago is before the year 1"),
     ],
 )
 def test_a_wrong_option_is_named(arguments: list[str], said: str) -> None:
