@@ -31,7 +31,7 @@ async def show(
     """Run the demo until `stop` is set or `seconds` have passed, and report what came of it."""
     from migrations.runner import migrate
 
-    with ExitStack() as parts_running:
+    with ExitStack() as last, ExitStack() as parts_running:
         with console.status("Starting PostgreSQL") as status:
             database = parts_running.enter_context(parts.database(directory / "database"))
             engine = migrate(database.admin_url, tell=status.update).engine
@@ -43,6 +43,7 @@ async def show(
         _introduce(console, ports, scene)
         until = None if seconds is None else began + seconds
         await stage.perform(console, stop, began, until)
+        last.enter_context(console.status("Stopping: what is under way is stored first"))
         counts = await stage.close()
         api = f"http://127.0.0.1:{ports.api}"
         streams = await fetch(f"{api}/v1/streams?limit=100", scene.tokens["operator"])

@@ -24,6 +24,7 @@ PLANTED = {
     "ownership knows the storage": ("fieldlab/ownership/planted.py", "import fieldlab.storage"),
     "ownership knows the event loop": ("fieldlab/ownership/planted.py", "import asyncio"),
     "readings know the database": ("fieldlab/readings/planted.py", "import psycopg"),
+    "a simulated machine knows the event loop": ("simulators/machines/planted.py", "import asyncio"),
     "a module of the words has no place": ("fieldlab/planted.py", ""),
 }
 
