@@ -13,7 +13,20 @@ from api.edge import Edge
 from api.errors import handle_errors
 from api.methods import Methods
 from api.openapi import DescribedApp
-from api.routes import assets, docs, health, ingest, latest, me, measurements, participants, problems, streams, tenures
+from api.routes import (
+    assets,
+    discoveries,
+    docs,
+    health,
+    ingest,
+    latest,
+    me,
+    measurements,
+    participants,
+    problems,
+    streams,
+    tenures,
+)
 from fieldlab.settings import ApiSettings
 
 _LARGEST_BODY: Final = 1 << 20
@@ -52,7 +65,20 @@ def create_app(settings: ApiSettings) -> FastAPI:
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,
     )
-    for part in (me, participants, assets, streams, measurements, latest, tenures, ingest, health, docs, problems):
+    for part in (
+        me,
+        participants,
+        assets,
+        streams,
+        measurements,
+        latest,
+        tenures,
+        ingest,
+        discoveries,
+        health,
+        docs,
+        problems,
+    ):
         app.include_router(part.router())
     handle_errors(app)
     app.add_middleware(GZipMiddleware, minimum_size=_WORTH_PACKING, compresslevel=_PACKING)

@@ -90,6 +90,7 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
     ),
     "rejects": Examples(requests={"What came without a time zone": "/v1/rejects?reason=invalid_time"}),
     "release": Examples(parameters={"id": 1}),
+    "discoveries": Examples(requests={"What arrives at one source": "/v1/discoveries?source=shop-floor"}),
     "healthz": Examples(),
     "readyz": Examples(),
 }

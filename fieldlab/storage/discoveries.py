@@ -1,12 +1,25 @@
 """Addresses that were seen and that no stream is bound to, for whoever administers the lab."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fieldlab.assets.asset import Kind
+from fieldlab.assets.participant import Permission
+from fieldlab.ownership.scope import ReadScope
 from fieldlab.readings.instant import Instant
+from fieldlab.storage.transaction import reading
+
+_SEEN: Final = text(
+    """
+    SELECT * FROM visible.discovery
+    WHERE (CAST(:of_source AS text) IS NULL OR source = :of_source) AND (source, address) > (:source, :address)
+    ORDER BY source, address LIMIT :limit
+    """
+)
+"""The discoveries by source and address, for whoever administers the lab."""
 
 _EVERY: Final = text(
     """
@@ -36,18 +49,35 @@ class Discovery:
     last_seen: Instant
 
 
+async def seen(
+    scope: ReadScope,
+    engine: AsyncEngine,
+    *,
+    source: str | None = None,
+    after: tuple[str, str] | None = None,
+    limit: int = 100,
+) -> tuple[Discovery, ...]:
+    """List the discoveries of one source, or of all, by source and address; raises Forbidden without lab:admin."""
+    scope.require(Permission.LAB_ADMIN)
+    place = dict(zip(("source", "address"), after or ("", ""), strict=True))
+    async with reading(scope, engine) as bound:
+        found = await bound.connection.execute(_SEEN, {**place, "of_source": source, "limit": limit})
+        return tuple(_discovery(row) for row in found)
+
+
 def every_discovery(connection: Connection, *, source: str | None = None, limit: int = 1000) -> list[Discovery]:
-    """List the discoveries of one source, or of all, by source and address; at most so many."""
-    return [
-        Discovery(
-            source=row.source,
-            address=row.address,
-            kind=Kind(row.kind),
-            value=row.text if row.value is None else row.value,
-            samples=row.samples,
-            per_second=row.per_second,
-            first_seen=row.first_seen,
-            last_seen=row.last_seen,
-        )
-        for row in connection.execute(_EVERY, {"of_source": source, "limit": limit})
-    ]
+    """List the discoveries of one source, or of all: for whoever runs the database, never for an answer."""
+    return [_discovery(row) for row in connection.execute(_EVERY, {"of_source": source, "limit": limit})]
+
+
+def _discovery(row: Row[Any]) -> Discovery:
+    return Discovery(
+        source=row.source,
+        address=row.address,
+        kind=Kind(row.kind),
+        value=row.text if row.value is None else row.value,
+        samples=row.samples,
+        per_second=row.per_second,
+        first_seen=row.first_seen,
+        last_seen=row.last_seen,
+    )

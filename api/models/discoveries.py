@@ -1,0 +1,36 @@
+"""Discoveries, as answers show them."""
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, Field
+
+from api.field import OpenMoment
+from fieldlab.assets.asset import Kind
+from fieldlab.storage import discoveries
+
+
+class Discovery(BaseModel):
+    """An address that sends values, and that no stream is bound to."""
+
+    source: Annotated[str, Field(examples=["shop-floor"])]
+    address: Annotated[str, Field(description="Where the source finds it.", examples=["lab/mill-1/telemetry#power"])]
+    kind: Annotated[Kind, Field(description="What its latest value is.")]
+    value: Annotated[float | str | None, Field(description="The latest one.")]
+    samples: Annotated[int, Field(description="How many were seen.")]
+    per_second: Annotated[float | None, Field(description="How often; null until it was seen at two times.")]
+    first_seen: OpenMoment
+    last_seen: OpenMoment
+
+    @classmethod
+    def of(cls, found: discoveries.Discovery) -> Self:
+        """Show a discovery."""
+        return cls(
+            source=found.source,
+            address=found.address,
+            kind=found.kind,
+            value=found.value,
+            samples=found.samples,
+            per_second=found.per_second,
+            first_seen=found.first_seen,
+            last_seen=found.last_seen,
+        )
