@@ -208,7 +208,7 @@ EXPERIMENTS: Final = (
         figures=(
             Figure(
                 name="ingest.mqtt_vs_discard",
-                meaning="MQTT messages of four values a second, QoS 1, into the database ÷ the same decoded and discarded",
+                meaning="MQTT messages of four values, QoS 1, a second into the database ÷ decoded and discarded",
                 least=0.7,
             ),
             Figure(

@@ -9,7 +9,14 @@ from pydantic import BaseModel
 
 import connectors
 from connectors.mqtt.config import MqttOptions
-from connectors.mqtt.payload import JsonPayload
+from connectors.mqtt.payload import (
+    InfluxPayload,
+    JsonPathPayload,
+    JsonPayload,
+    ScalarPayload,
+    SenmlPayload,
+    SparkplugPayload,
+)
 from connectors.opcua.config import OpcuaOptions
 from connectors.registry import build
 from fieldlab.assets.source import Source, Wire
@@ -18,8 +25,9 @@ from fieldlab.ports import Connector
 
 HOME = Path(str(connectors.__file__)).parent
 SAMPLES = sorted(HOME.glob("*/sample.yaml"))
+PAYLOADS = (JsonPayload, JsonPathPayload, ScalarPayload, InfluxPayload, SenmlPayload, SparkplugPayload)
 MODELS: dict[Wire, tuple[type[BaseModel], tuple[type[BaseModel], ...]]] = {
-    Wire.MQTT: (MqttOptions, (JsonPayload,)),
+    Wire.MQTT: (MqttOptions, PAYLOADS),
     Wire.OPCUA: (OpcuaOptions, ()),
 }
 MQTT: dict[str, object] = {"topics": ["lab/#"]}
