@@ -76,7 +76,7 @@ def items_of(
     attributes = ua.ObjectAttributes()
     attributes.DisplayName = ua.LocalizedText(machine.asset)
     attributes.Description = ua.LocalizedText(machine.title)
-    whole = _item(owner, objects, ObjectIds.Organizes, machine.asset, namespace, ObjectIds.BaseObjectType)
+    whole = item_at(owner, objects, ObjectIds.Organizes, machine.asset, namespace, ObjectIds.BaseObjectType)
     whole.NodeClass = ua.NodeClass.Object
     whole.NodeAttributes = attributes
     items = [whole]
@@ -89,10 +89,10 @@ def _variable(owner: ua.NodeId, node: SignalNode, value: Value, namespace: int) 
     signal = node.signal
     analogue = signal.kind is Kind.NUMBER and not signal.whole
     kind = ObjectIds.AnalogUnitRangeType if analogue else ObjectIds.BaseDataVariableType
-    attributes = _attributes(ua.Variant(value, node.variant), signal.name, signal.description)
+    attributes = attributes_of(ua.Variant(value, node.variant), signal.name, signal.description)
     attributes.AccessLevel = attributes.UserAccessLevel = _READABLE
     attributes.Historizing = True
-    item = _item(node.node, owner, ObjectIds.HasComponent, signal.name, namespace, kind)
+    item = item_at(node.node, owner, ObjectIds.HasComponent, signal.name, namespace, kind)
     item.NodeAttributes = attributes
     items = [item]
     if signal.kind is Kind.NUMBER:
@@ -104,7 +104,7 @@ def _variable(owner: ua.NodeId, node: SignalNode, value: Value, namespace: int) 
 
 
 def _property(owner: ua.NodeId, name: str, value: object, data_type: int) -> ua.AddNodesItem:
-    item = _item(
+    item = item_at(
         named(f"{owner.Identifier!s}/{name}", owner.NamespaceIndex),
         owner,
         ObjectIds.HasProperty,
@@ -112,13 +112,14 @@ def _property(owner: ua.NodeId, name: str, value: object, data_type: int) -> ua.
         0,
         ObjectIds.PropertyType,
     )
-    attributes = _attributes(ua.Variant(value, ua.VariantType.ExtensionObject), name, name)
+    attributes = attributes_of(ua.Variant(value, ua.VariantType.ExtensionObject), name, name)
     attributes.DataType = standard(data_type)
     item.NodeAttributes = attributes
     return item
 
 
-def _attributes(value: ua.Variant, name: str, description: str) -> ua.VariableAttributes:
+def attributes_of(value: ua.Variant, name: str, description: str) -> ua.VariableAttributes:
+    """Describe a variable that holds this value and can be read."""
     attributes = ua.VariableAttributes()
     attributes.DisplayName = ua.LocalizedText(name)
     attributes.Description = ua.LocalizedText(description)
@@ -129,14 +130,17 @@ def _attributes(value: ua.Variant, name: str, description: str) -> ua.VariableAt
     return attributes
 
 
-def _item(node: ua.NodeId, parent: ua.NodeId, reference: int, name: str, name_space: int, kind: int) -> ua.AddNodesItem:
+def item_at(
+    node: ua.NodeId, parent: ua.NodeId, reference: int, name: str, name_space: int, kind: int | ua.NodeId
+) -> ua.AddNodesItem:
+    """Ask for a variable below a parent, of a type: the standard's of this number, or any by its NodeId."""
     item = ua.AddNodesItem()
     item.RequestedNewNodeId = node
     item.ParentNodeId = parent
     item.ReferenceTypeId = standard(reference)
     item.BrowseName = ua.QualifiedName(name, name_space)
     item.NodeClass = ua.NodeClass.Variable
-    item.TypeDefinition = standard(kind)
+    item.TypeDefinition = standard(kind) if isinstance(kind, int) else kind
     return item
 
 

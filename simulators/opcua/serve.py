@@ -9,6 +9,7 @@ from asyncua.server.server import Server
 
 from simulators.errors import EndpointError
 from simulators.machine import Machine
+from simulators.opcua.machinery import DI, MACHINERY, Spaces
 from simulators.opcua.security import Security
 from simulators.opcua.stage import Stage
 from simulators.playback import Progress, together, wall_clock_us
@@ -36,6 +37,8 @@ async def serve(
 ) -> Progress:
     """Serve an object a machine, with the variables `ns=…;s=<asset>/<signal>`, until `until` or `stop`.
 
+    Around them stand the building blocks of OPC UA for Machinery; see `machinery`.
+
     `listening` is set when clients can connect. A past (`since`) is held back until a client monitors the nodes, or for
     `patience` seconds; then it is played so that no subscriber's queue overflows, and `caught_up` is set when all of it
     is acknowledged. A subscriber that takes nothing for `patience` seconds is given up on; what was missed can be asked
@@ -55,7 +58,12 @@ async def serve(
     application = f"{NAMESPACE}:server"
     await server.set_application_uri(application)
     await protection.protect(server, endpoint, application)
-    stage = Stage(server, machines, await server.register_namespace(NAMESPACE), schedule, wires or {})
+    spaces = Spaces(
+        own=await server.register_namespace(NAMESPACE),
+        di=await server.register_namespace(DI),
+        machinery=await server.register_namespace(MACHINERY),
+    )
+    stage = Stage(server, machines, spaces, schedule, wires or {})
     await stage.build()
     try:
         await server.start()

@@ -11,7 +11,8 @@ from simulators.columns import Value
 from simulators.machine import Machine
 from simulators.opcua.audience import Audience
 from simulators.opcua.history import History, origins_of
-from simulators.opcua.nodes import GOOD, SPOILT, SignalNode, items_of, nodes_of, stamp
+from simulators.opcua.machinery import ItemState, Model, Spaces, item_state_of, model_of, state_values, types
+from simulators.opcua.nodes import GOOD, SPOILT, items_of, nodes_of, stamp
 from simulators.playback import Progress, Tick, play, progress_of, wall_clock_us
 from simulators.schedule import Schedule
 from simulators.wire import BadWire, Wire
@@ -26,16 +27,18 @@ class Stage:
         self,
         server: Server,
         machines: Sequence[Machine],
-        namespace: int,
+        spaces: Spaces,
         schedule: Schedule,
         wires: Mapping[str, Sequence[BadWire]],
     ) -> None:
         self._server = server
         self._machines = machines
-        self._namespace = namespace
+        self._spaces = spaces
+        self._states: list[ItemState | None] = []
+        self._shown: dict[ua.NodeId, str] = {}
         self._schedule = schedule
         self._wires = [Wire(machine.seed, wires.get(machine.asset, ())) for machine in machines]
-        self._nodes = [nodes_of(machine, namespace) for machine in machines]
+        self._nodes = [nodes_of(machine, spaces.own) for machine in machines]
         self._history = History(origins_of(machines, self._nodes), schedule.period_us, schedule.first_us)
 
     async def build(self) -> None:
@@ -43,12 +46,16 @@ class Stage:
         session = self._server.iserver.isession
         first = np.array([self._schedule.first_us], dtype=np.int64)
         rows = [next(machine.at(first).rows())[1] for machine in self._machines]
+        await self._add(types(self._spaces))
         for machine, nodes, row in zip(self._machines, self._nodes, rows, strict=True):
-            for result in await session.add_nodes(items_of(machine, nodes, row, self._namespace)):
+            for result in await session.add_nodes(items_of(machine, nodes, row, self._spaces.own)):
                 result.StatusCode.check()
+            model, state = model_of(machine, nodes, self._spaces)
+            await self._add(model)
+            self._states.append(state)
         self._server.iserver.history_manager.set_storage(self._history)
-        for nodes, row in zip(self._nodes, rows, strict=True):
-            await self._write(nodes, row, self._schedule.first_us)
+        for number, row in enumerate(rows):
+            await self._write(number, row, self._schedule.first_us)
 
     async def perform(
         self,
@@ -86,23 +93,38 @@ class Stage:
 
     async def _play(self, tick: Tick) -> None:
         """Let each machine's wire bring what it brings of this tick."""
-        for machine, nodes, wire, values in zip(self._machines, self._nodes, self._wires, tick.values, strict=True):
+        for number, (machine, wire, values) in enumerate(zip(self._machines, self._wires, tick.values, strict=True)):
             for message in wire.carry(tick.time_us):
                 row = values
                 if message.tick_us != tick.time_us:
                     row = next(machine.at(np.array([message.tick_us], dtype=np.int64)).rows())[1]
                 status = GOOD if message.spoilt is None else SPOILT[message.spoilt % len(SPOILT)]
-                await self._write(nodes, row, message.time_us, status)
+                await self._write(number, row, message.time_us, status)
                 if message.breaks_connection:
                     self._break_connections()
         self._history.newest_us = tick.time_us
 
-    async def _write(
-        self, nodes: Sequence[SignalNode], values: Sequence[Value], time_us: int, status: ua.StatusCode = GOOD
-    ) -> None:
+    async def _write(self, number: int, values: Sequence[Value], time_us: int, status: ua.StatusCode = GOOD) -> None:
         source, server = stamp(time_us), stamp(wall_clock_us())
-        for node, value in zip(nodes, values, strict=True):
+        for node, value in zip(self._nodes[number], values, strict=True):
             await self._server.write_attribute_value(node.node, node.value(value, source, server, status))
+        state = self._states[number]
+        if state is None:
+            return
+        shown = item_state_of(self._machines[number], str(values[state.position]))
+        if self._shown.get(state.text) == shown:
+            return
+        self._shown[state.text] = shown
+        for target, variant in zip((state.text, state.number), state_values(shown, self._spaces), strict=True):
+            value_then = ua.DataValue(variant, SourceTimestamp=source, ServerTimestamp=server)
+            await self._server.write_attribute_value(target, value_then)
+
+    async def _add(self, model: Model) -> None:
+        session = self._server.iserver.isession
+        for result in await session.add_nodes(list(model.nodes)):
+            result.StatusCode.check()
+        for status in await session.add_references(list(model.references)):
+            status.check()
 
     def _break_connections(self) -> None:
         """Break every client's connection, as a pulled cable would."""
