@@ -11,13 +11,14 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from bench import ingest, mqtt, query, simulators
+from bench import ingest, mqtt, query, simulators, whole
 from bench.figure import Experiment
 from tests.servers.timescaledb import timescaledb
 from tests.servers.unavailable import Unavailable
 
 EXPERIMENTS: Final[tuple[Experiment, ...]] = (
     *ingest.EXPERIMENTS,
+    *whole.EXPERIMENTS,
     *mqtt.EXPERIMENTS,
     *query.EXPERIMENTS,
     *simulators.EXPERIMENTS,

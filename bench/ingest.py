@@ -1,144 +1,144 @@
 """How fast measurements get into the database, against raw COPY BINARY of the same rows into the same table."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Final
 
-import numpy as np
-import psycopg
-
-from bench.alternate import alternate
+from bench.alternate import in_turns
 from bench.figure import Experiment, Figure
-from fieldlab.assets.asset import Kind
-from fieldlab.assets.source import Binding
-from fieldlab.readings.instant import SECOND, Instant
-from fieldlab.readings.samples import Samples
-from fieldlab.storage.account import Fate
-from fieldlab.storage.encode import HEADER, TRAILER, encode
-from fieldlab.storage.write import Batch, Writer
+from bench.line import Line
+from bench.load import ROWS, STREAMS, Load, RawCopy
+from fieldlab.readings.instant import Instant
+from fieldlab.storage.write import Batch, Writer, plan
 from gateway.bind import Discipline, bind
 from gateway.block import Block
 from tests.servers.database import clone, template
 from tests.servers.engine import Engine
 
-ROWS: Final = 10_000
-"""Rows of a batch."""
-
-BATCHES: Final = 10
+BATCHES: Final = 30
 """Batches of one timing."""
 
-ROUNDS: Final = 9
-STREAMS: Final = 200
-PIECE: Final = 64 * 1024
-COPY: Final = "COPY fieldlab.measurement (stream_id, status, origin, time, value) FROM STDIN (FORMAT binary)"
+ROUNDS: Final = 7
+DELIVERY: Final = 1_000
+"""Samples of one delivery, as a busy MQTT source hands them over."""
+
+LEFT_BY_OUTAGE: Final = 300
+"""Samples of one record that a slower source has left in the spool."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Load:
-    """Batches of one shape: `streams` numbers in turn, each at one sample a second, the first stream being `first`."""
+@dataclass
+class Course:
+    """One database, and a stretch of fresh samples for every turn: ours and raw COPY's are as many and as alike."""
 
-    first: int
-    streams: int = STREAMS
+    url: str
+    ours: Load = field(default_factory=lambda: Load(first=1))
+    theirs: Load = field(default_factory=lambda: Load(first=1 + STREAMS))
+    turns: Iterator[int] = field(default_factory=count)
+    raw_turns: Iterator[int] = field(default_factory=count)
 
-    @property
-    def addresses(self) -> list[str]:
-        """Give the address of each stream."""
-        return [f"lab/machine-{at // 20}/telemetry#signal_{at % 20}" for at in range(self.streams)]
-
-    @property
-    def bindings(self) -> dict[str, Binding]:
-        """Bind each address to its stream."""
-        return {
-            address: Binding(address=address, stream=self.first + at, kind=Kind.NUMBER, origin=0)
-            for at, address in enumerate(self.addresses)
-        }
-
-    def batch(self, number: int, *, begin: Instant) -> Samples:
-        """Give the batch of this number, of `ROWS` samples, as a connector hands it over."""
-        rows = np.arange(number * ROWS, (number + 1) * ROWS)
-        addresses = self.addresses
-        return Samples(
-            addresses=[addresses[at] for at in (rows % self.streams).tolist()],
-            times=(begin + rows // self.streams * SECOND).tolist(),
-            values=np.random.default_rng(number).normal(20.0, 5.0, ROWS).tolist(),
-            texts=[None] * ROWS,
-            statuses=[0] * ROWS,
-            origins=[0] * ROWS,
-        )
-
-
-class RawCopy:
-    """The limit: rows that are encoded already go straight into the table, a transaction for each batch.
-
-    They are given in the order of the key, which an index takes fastest: in the order of their arrival, one stream
-    after the other, the same COPY is slower.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._connection = psycopg.connect(url, autocommit=True)
-
-    def write(self, encoded: bytes) -> None:
-        """Copy one batch and commit it."""
-        view = memoryview(encoded)
-        with self._connection.cursor() as cursor, cursor.copy(COPY) as copy:
-            copy.write(HEADER)
-            for start in range(0, len(view), PIECE):
-                copy.write(view[start : start + PIECE])
-            copy.write(TRAILER)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-
-def _in_key_order(block: Block, load: Load) -> bytes:
-    rows = bind(block, load.bindings, discipline=Discipline()).rows
-    return encode(rows.take(np.lexsort((rows.times, rows.streams))))[0]
-
-
-def _write_path(engine: Engine) -> Mapping[str, float]:
-    """Bind and write batches that are in memory as blocks, against raw COPY of the same rows."""
-    begin, now = Instant(Instant.now() - 3_000_000 * SECOND), Instant.now()
-    ours, theirs = Load(first=1), Load(first=1 + STREAMS)
-    turns = {"ours": count(), "theirs": count()}
-    with template(engine) as migrated, clone(migrated) as database, Writer(database.gateway, spool="bench") as writer:
-        raw = RawCopy(database.gateway)
-        blocks = [Block.of(ours.batch(n, begin=begin), source=1, received_at=now) for n in range(BATCHES)]
-        same = [Block.of(theirs.batch(n, begin=begin), source=1, received_at=now) for n in range(BATCHES)]
-
-        def later(block: Block, turn: int) -> Block:
-            return replace(block, times=block.times + turn * BATCHES * ROWS // STREAMS * SECOND)
-
-        encoded = [[_in_key_order(later(one, turn), theirs) for one in same] for turn in range(ROUNDS + 1)]
-        bindings, numbers = ours.bindings, count(1)
-
-        def write() -> None:
-            turn = next(turns["ours"])
-            for block in blocks:
-                rows = bind(later(block, turn), bindings, discipline=Discipline()).rows
-                number = next(numbers)
-                outcome = writer.write(Batch(first=number, last=number, rows=rows, received_at=now))
-                assert outcome.count(Fate.STORED) == ROWS
-
-        def copy() -> None:
-            for batch in encoded[next(turns["theirs"])]:
-                raw.write(batch)
-
-        seconds = alternate({"write": write, "copy": copy}, rounds=ROUNDS)
+    def copy(self) -> float:
+        """Time raw COPY of the next stretch."""
+        start = next(self.raw_turns) * BATCHES * ROWS
+        encoded = [self.theirs.encoded(start + batch * ROWS) for batch in range(BATCHES)]
+        raw = RawCopy(self.url)
+        begin = time.perf_counter()
+        for batch in encoded:
+            raw.write(batch)
+        taken = time.perf_counter() - begin
         raw.close()
-    return {"ingest.write_path_vs_copy": seconds["copy"] / seconds["write"]}
+        return taken
+
+    def catch_up(self, size: int) -> float:
+        """Time writing a stretch that lies in the spool in records of this size."""
+        return asyncio.run(self._catch_up(size, next(self.turns) * BATCHES * ROWS))
+
+    async def _catch_up(self, size: int, start: int) -> float:
+        with tempfile.TemporaryDirectory() as directory:
+            async with Line(self.url, Path(directory), self.ours.bindings) as line:
+                line.fill(self.ours.samples(start + at, size) for at in range(0, BATCHES * ROWS, size))
+                begin = time.perf_counter()
+                await line.start()
+                await line.drained()
+                return time.perf_counter() - begin
+
+    def catch_up_with_known(self) -> float:
+        """Time the same, a tenth of each batch being stored already."""
+        start = next(self.turns) * BATCHES * ROWS
+        with Writer(self.url, spool=f"known {start}") as writer:
+            for batch in range(BATCHES):
+                samples = self.ours.samples(start + batch * ROWS, ROWS // 10)
+                block = Block.of(samples, source=1, received_at=Instant.now())
+                rows = bind(block, self.ours.bindings, discipline=Discipline()).rows
+                writer.write(plan(Batch(first=batch + 1, last=batch + 1, rows=rows, received_at=Instant.now())))
+        return asyncio.run(self._catch_up(ROWS, start))
+
+    def hand_over(self) -> float:
+        """Time a stretch from the first delivery handed over until all is committed."""
+        return asyncio.run(self._hand_over())
+
+    async def _hand_over(self) -> float:
+        start = next(self.turns) * BATCHES * ROWS
+        deliveries = [self.ours.samples(start + at, DELIVERY) for at in range(0, BATCHES * ROWS, DELIVERY)]
+        with tempfile.TemporaryDirectory() as directory:
+            async with Line(self.url, Path(directory), self.ours.bindings) as line:
+                await line.start()
+                await line.deliver(self.ours.samples(start + BATCHES * ROWS - 1, 1))
+                await line.drained()
+                begin = time.perf_counter()
+                for delivery in deliveries:
+                    await line.deliver(delivery)
+                await line.drained()
+                return time.perf_counter() - begin
+
+
+@contextmanager
+def _course(engine: Engine) -> Iterator[Course]:
+    with template(engine) as migrated, clone(migrated) as database:
+        yield Course(url=database.gateway)
+
+
+def _ratio(name: str, way: Callable[[Course], float]) -> Callable[[Engine], Mapping[str, float]]:
+    def run(engine: Engine) -> Mapping[str, float]:
+        with _course(engine) as course:
+            seconds = in_turns({"ours": lambda: way(course), "copy": course.copy}, rounds=ROUNDS)
+        return {name: seconds["copy"] / seconds["ours"]}
+
+    return run
+
+
+def _experiment(name: str, meaning: str, least: float, way: Callable[[Course], float]) -> Experiment:
+    return Experiment(figures=(Figure(name=name, meaning=meaning, least=least),), run=_ratio(name, way))
 
 
 EXPERIMENTS: Final = (
-    Experiment(
-        figures=(
-            Figure(
-                name="ingest.write_path_vs_copy",
-                meaning="rows a second bound and committed ÷ raw COPY BINARY of batches of 10,000 in key order",
-                least=0.8,
-            ),
-        ),
-        run=_write_path,
+    _experiment(
+        "ingest.write_path_vs_copy",
+        "rows a second from the spool to the commit ÷ raw COPY BINARY of batches of 10,000 in key order",
+        0.8,
+        lambda course: course.catch_up(ROWS),
+    ),
+    _experiment(
+        "ingest.replay_vs_copy",
+        f"the same from records of {LEFT_BY_OUTAGE}, as an outage leaves them ÷ raw COPY BINARY",
+        0.8,
+        lambda course: course.catch_up(LEFT_BY_OUTAGE),
+    ),
+    _experiment(
+        "ingest.duplicates_vs_copy",
+        "rows a second of batches in which a tenth is stored already ÷ raw COPY BINARY of as many new rows",
+        0.35,
+        Course.catch_up_with_known,
+    ),
+    _experiment(
+        "ingest.spool_and_write_vs_copy",
+        f"from deliveries of {DELIVERY} handed over, through the spool, to the commit ÷ raw COPY BINARY",
+        0.6,
+        Course.hand_over,
     ),
 )

@@ -19,44 +19,39 @@ from gateway.intake import Spooled
 from gateway.record import Record
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Prepared:
-    """A batch, and the samples of its records at addresses that are not bound, in a block for each source."""
+def bound(
+    spooled: Sequence[Spooled], catalogue: Catalogue, *, discipline: Discipline
+) -> tuple[Batch, tuple[Block, ...]]:
+    """Bind the records' samples, source by source, and put rows, refusals and gaps together.
 
-    batch: Batch
-    unbound: tuple[Block, ...] = ()
-
-
-def prepare(spooled: Sequence[Spooled], catalogue: Catalogue, *, discipline: Discipline) -> Prepared:
-    """Bind the records' samples, source by source, and put rows, refusals and gaps together."""
+    Gives, too, the samples at addresses that are not bound, in a block for each source.
+    """
     parts: list[Rows] = []
     refusals: list[Refusal] = []
     gaps: list[StreamGap] = []
     unbound: list[Block] = []
     for source, records in _by_source(spooled).items():
         bindings = catalogue.bindings.get(source, {})
-        bound = bind(Block.joined([record.block for record in records]), bindings, discipline=discipline)
-        parts.append(bound.rows)
-        refusals.extend(bound.refusals)
-        if bound.unbound is not None:
-            unbound.append(bound.unbound)
+        found = bind(Block.joined([record.block for record in records]), bindings, discipline=discipline)
+        parts.append(found.rows)
+        refusals.extend(found.refusals)
+        if found.unbound is not None:
+            unbound.append(found.unbound)
         for record in records:
             for reject in record.rejects:
                 binding = bindings.get(reject.address or "")
                 stream = None if binding is None else binding.stream
                 refusals.append(Refusal(source=source, stream=stream, reject=reject))
             gaps.extend(_stream_gaps(record.gaps, bindings))
-    return Prepared(
-        batch=Batch(
-            first=spooled[0].id,
-            last=spooled[-1].id,
-            rows=Rows.joined(parts),
-            received_at=spooled[-1].record.received_at,
-            refusals=tuple(refusals),
-            gaps=tuple(dict.fromkeys(gaps)),
-        ),
-        unbound=tuple(unbound),
+    batch = Batch(
+        first=spooled[0].id,
+        last=spooled[-1].id,
+        rows=Rows.joined(parts),
+        received_at=spooled[-1].record.received_at,
+        refusals=tuple(refusals),
+        gaps=tuple(dict.fromkeys(gaps)),
     )
+    return batch, tuple(unbound)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -75,24 +75,31 @@ class Discoveries:
                 refusals.append(_refusal(decode(piece.body).block, "the disk did not take it"))
         return refusals
 
-    def release(self, catalogue: Catalogue) -> int:
-        """Put what is held at addresses that are bound now back into the log; give its last record, 0 for none."""
+    def owes(self, catalogue: Catalogue) -> bool:
+        """Tell whether something is held at an address that is bound now."""
+        return any(address in catalogue.bindings.get(source, {}) for source, address in tuple(self._held))
+
+    def release(self, catalogue: Catalogue, *, written: int) -> int:
+        """Put what is held at addresses that are bound now back into the log; give its last record, 0 for none.
+
+        What batches behind `written` held is not to be given yet.
+        """
         last = 0
         for source, address in list(self._held):
             if address in catalogue.bindings.get(source, {}):
-                while pieces := self._spool.held_at(source=source, address=address, most=_PIECES):
+                while pieces := self._spool.held_at(source=source, address=address, written=written, most=_PIECES):
                     last = self._return(pieces, [_entry(piece) for piece in pieces])
         return last
 
-    def expire(self, *, now: Instant) -> int:
+    def expire(self, *, now: Instant, written: int) -> int:
         """Turn what was held for too long into rejects; give their last record, 0 for none."""
         last, oldest = 0, now - self._limits.held_age * SECOND
         for (source, address), stock in list(self._held.items()):
             if stock.oldest >= oldest:
                 continue
-            pieces = self._spool.held_at(source=source, address=address, most=_PIECES)
+            pieces = self._spool.held_at(source=source, address=address, written=written, most=_PIECES)
             old = [piece for piece in pieces if piece.received_at < oldest]
-            last = self._return(old, [_expired(piece) for piece in old])
+            last = max(last, self._return(old, [_expired(piece) for piece in old]))
         return last
 
     def noted(self) -> list[Discovery]:
@@ -101,10 +108,12 @@ class Discoveries:
         return noted
 
     def _return(self, pieces: Sequence[Held], entries: Sequence[Entry]) -> int:
+        if not pieces:
+            return 0
         ids = self._spool.return_held([piece.id for piece in pieces], entries, now=Instant.now())
         for piece in pieces:
             self._count(piece, -1)
-        return ids[-1] if ids else 0
+        return ids[-1]
 
     def _fits(self, piece: Held) -> bool:
         stock = self._held.get((piece.source, piece.address))

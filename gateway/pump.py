@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Final, TypeVar
@@ -13,10 +13,10 @@ from connectors.backoff import Backoff
 from fieldlab.errors import Unavailable
 from fieldlab.readings.instant import Instant
 from fieldlab.storage.bindings import EMPTY, Catalogue
-from fieldlab.storage.write import Backlog, Batch, Outcome, Writer
-from gateway.batches import Prepared, accounts, prepare
+from fieldlab.storage.write import Backlog, Batch, Outcome, Plan, Writer, plan
+from gateway.batches import accounts, bound
 from gateway.discoveries import Discoveries
-from gateway.intake import Intake
+from gateway.intake import Intake, Spooled
 from gateway.limits import Limits
 from gateway.outage import Outage
 from gateway.tally import Tallies
@@ -65,7 +65,7 @@ class Pump:
     async def bind(self, catalogue: Catalogue) -> None:
         """Bind by this catalogue from now on; what is held at addresses that it binds is written too."""
         self._catalogue = catalogue
-        await self._put_back(lambda: self._discoveries.release(catalogue))
+        await self._put_back(lambda: self._discoveries.release(catalogue, written=self._written))
 
     async def run(self) -> None:
         """Pump until the intake is closed and everything is written."""
@@ -79,32 +79,36 @@ class Pump:
         chores = asyncio.create_task(self._chores())
         try:
             following = asyncio.create_task(self._prepare())
-            while prepared := await following:
+            while planned := await following:
                 following = asyncio.create_task(self._prepare())
-                await self._write(prepared)
+                await self._write(planned)
         finally:
             chores.cancel()
             await asyncio.wait({chores})
             await self._tidy()
 
-    async def _prepare(self) -> Prepared | None:
+    async def _prepare(self) -> Plan | None:
         taken = await self._intake.take(self._limits.batch)
         if not taken:
             return None
         catalogue = self._catalogue
-        return await self._on_spool(lambda: prepare(taken, catalogue, discipline=self._limits.discipline))
+        return await self._on_spool(lambda: self._plan(taken, catalogue))
 
-    async def _write(self, prepared: Prepared) -> None:
-        batch = prepared.batch
-        if prepared.unbound:
-            refusals = await self._on_spool(lambda: self._discoveries.hold(prepared.unbound, batch=batch.last))
+    def _plan(self, taken: Sequence[Spooled], catalogue: Catalogue) -> Plan:
+        """Bind what was taken, hold what is not bound, and plan the writing of the rest."""
+        batch, unbound = bound(taken, catalogue, discipline=self._limits.discipline)
+        if unbound:
+            refusals = self._discoveries.hold(unbound, batch=batch.last)
             batch = replace(batch, refusals=(*batch.refusals, *refusals))
-        batch = replace(batch, backlog=self._backlog(batch))
-        outcome = await self._insist(lambda: self._writer.write(batch))
+        return plan(batch)
+
+    async def _write(self, planned: Plan) -> None:
+        batch = planned.batch
+        outcome = await self._insist(lambda: self._writer.write(planned, self._backlog(batch)))
         self._written = batch.last
         self._settle(batch, outcome)
-        if prepared.unbound:
-            await self._put_back(lambda: self._discoveries.release(self._catalogue))
+        if self._discoveries.owes(self._catalogue):
+            await self.bind(self._catalogue)
 
     def _backlog(self, batch: Batch) -> tuple[Backlog, ...]:
         """Say what will wait behind the batch, for each source that it touches or that has something waiting."""
@@ -137,7 +141,7 @@ class Pump:
             await self._tidy()
             if loop.time() >= expire:
                 expire = loop.time() + _EXPIRE_EVERY
-                await self._put_back(lambda: self._discoveries.expire(now=Instant.now()))
+                await self._put_back(lambda: self._discoveries.expire(now=Instant.now(), written=self._written))
             if loop.time() >= fold:
                 fold = loop.time() + _FOLD_EVERY
                 await self._on_database(self._writer.fold_accounts)

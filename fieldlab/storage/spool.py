@@ -96,8 +96,8 @@ _HELD: Final = """
 
 # Gives the oldest that is held at an address.
 _HELD_AT: Final = """
-    SELECT id, batch, source, address, received_at, size, body FROM held WHERE source = ? AND address = ?
-    ORDER BY id LIMIT ?
+    SELECT id, batch, source, address, received_at, size, body FROM held
+    WHERE source = ? AND address = ? AND batch <= ? ORDER BY id LIMIT ?
 """
 
 # Takes one piece off what is held.
@@ -286,11 +286,11 @@ class Spool:
             for source, address, size, length, oldest in self._open.execute(_HELD)
         }
 
-    def held_at(self, *, source: int, address: str, most: int) -> list[Held]:
-        """Give the oldest that is held at an address, at most so many pieces."""
+    def held_at(self, *, source: int, address: str, written: int, most: int) -> list[Held]:
+        """Give the oldest that batches up to `written` held at an address, at most so many pieces."""
         return [
             Held(id=i, batch=b, source=s, address=a, received_at=Instant(r), size=n, body=body)
-            for i, b, s, a, r, n, body in self._open.execute(_HELD_AT, [source, address, most])
+            for i, b, s, a, r, n, body in self._open.execute(_HELD_AT, [source, address, written, most])
         ]
 
     def return_held(self, ids: Sequence[int], entries: Sequence[Entry], *, now: Instant) -> list[int]:

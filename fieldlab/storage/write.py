@@ -107,7 +107,7 @@ class Backlog:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
-    """What one transaction writes: the records `first` to `last` of a spool; `backlog` is what waits behind them."""
+    """What one transaction writes: the records `first` to `last` of a spool."""
 
     first: int
     last: int
@@ -115,7 +115,45 @@ class Batch:
     received_at: Instant
     refusals: tuple[Refusal, ...] = ()
     gaps: tuple[StreamGap, ...] = ()
-    backlog: tuple[Backlog, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """A batch with all that can be computed before the database is asked: made for the case that all its rows are new.
+
+    `order` are the positions of all rows in the order of the key, `left` those to be stored, in the same order; the
+    fates of the others are in `fates`. `refusals` are the batch's and those of rows in conflict with each other.
+    """
+
+    batch: Batch
+    order: NDArray[np.int64]
+    left: NDArray[np.int64]
+    fates: Fates
+    refusals: tuple[Refusal, ...]
+    encoded: bytes
+    with_text: bool
+    entry: AccountEntry
+    announced: str | None
+
+
+def plan(batch: Batch) -> Plan:
+    """Plan the writing of a batch."""
+    rows = batch.rows
+    fates = np.zeros(len(rows), np.int8)
+    order = np.lexsort((rows.times, rows.streams))
+    left = _first_of_each_key(rows, order, fates)
+    encoded, with_text = encode(rows.take(left))
+    return Plan(
+        batch=batch,
+        order=order,
+        left=left,
+        fates=fates,
+        refusals=(*batch.refusals, *_refusals(batch, fates, {})),
+        encoded=encoded,
+        with_text=with_text,
+        entry=account_of(rows, order, fates, batch.refusals),
+        announced=_announced(rows, fates),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,16 +217,17 @@ class Writer:
             raise self._unavailable(error) from error
         return self._written
 
-    def write(self, batch: Batch) -> Outcome:
+    def write(self, planned: Plan, backlog: Sequence[Backlog] = ()) -> Outcome:
         """Write a batch in one transaction: measurements, rejects, gaps, accounts and how far the spool is written.
 
         Rows whose key is stored already are duplicates, or rejects of reason `conflict` if their value differs; rows
         that the database refuses are rejects of reason `refused_by_database`. Of two rows with one key in a batch the
-        first counts. Raises Unavailable when the database is away, or refuses for reasons that lie not in the rows:
-        then nothing was written, or all of it was, and writing the same batch again is right in both cases.
+        first counts. `backlog` is what waits behind the batch. Raises Unavailable when the database is away, or
+        refuses for reasons that lie not in the rows: then nothing was written, or all of it was, and writing the same
+        batch again is right in both cases.
         """
         try:
-            return self._write(batch)
+            return self._write(planned, backlog)
         except psycopg.Error as error:
             raise self._unavailable(error) from error
 
@@ -220,14 +259,19 @@ class Writer:
         self.close()
         return Unavailable(f"The database does not take measurements: {_told(error)}.")
 
-    def _write(self, batch: Batch) -> Outcome:
-        careful = False
+    def _write(self, planned: Plan, backlog: Sequence[Backlog]) -> Outcome:
+        batch, careful = planned.batch, False
         while True:
             connection = self._connected()
             if self._written >= batch.last:
                 return self._settled_before(batch)
             try:
-                outcome, met_known = self._attempt(connection, batch, ask=self._ask_first, careful=careful)
+                with connection.transaction():
+                    if self._ask_first or careful:
+                        outcome, clean = self._ask(connection, planned, backlog, careful=careful)
+                    else:
+                        outcome, clean = self._trust(connection, planned, backlog), True
+                    self._unsure = (batch.last, outcome)
             except errors.UniqueViolation:
                 self._ask_first = True
             except psycopg.Error as error:
@@ -235,7 +279,7 @@ class Writer:
                     raise
                 careful = True
             else:
-                self._ask_first = met_known
+                self._ask_first = not clean
                 self._written = batch.last
                 return outcome
 
@@ -245,45 +289,56 @@ class Writer:
             return self._unsure[1]
         return Outcome(fates=np.full(len(batch.rows), Fate.DUPLICATE, np.int8))
 
-    def _attempt(
-        self, connection: psycopg.Connection, batch: Batch, *, ask: bool, careful: bool
-    ) -> tuple[Outcome, bool]:
-        """Write a batch once; `ask` takes out what is stored already, `careful` what the database refuses."""
-        rows = batch.rows
-        fates = np.zeros(len(rows), np.int8)
-        order = np.lexsort((rows.times, rows.streams))
-        left = _first_of_each_key(rows, order, fates)
-        refused: dict[int, str] = {}
-        met_known = False
-        with connection.transaction():
-            if ask and len(left):
-                known = _known(connection, rows.take(left))
-                met_known = bool(known)
-                for at, same in known:
-                    fates[left[at]] = Fate.DUPLICATE if same else Fate.CONFLICT
-                left = left[fates[left] == Fate.STORED]
-            if careful:
-                refused = _bisect(connection, rows, left)
-                fates[list(refused)] = Fate.REFUSED
-            elif len(left):
-                _copy(connection, rows.take(left))
-            _refuse(connection, (*batch.refusals, *_refusals(batch, fates, refused)))
-            _note_gaps(connection, batch.gaps)
-            entry = account_of(rows, order, fates, batch.refusals)
-            outcome = Outcome(fates=fates)
-            self._settle(connection, batch, entry, _announced(rows, fates))
-            self._unsure = (batch.last, outcome)
-        return outcome, met_known
+    def _trust(self, connection: psycopg.Connection, planned: Plan, backlog: Sequence[Backlog]) -> Outcome:
+        """Write a batch of which every row is new, and taken."""
+        if len(planned.left):
+            _copy(connection, planned.encoded, with_text=planned.with_text)
+        _refuse(connection, planned.refusals)
+        _note_gaps(connection, planned.batch.gaps)
+        self._settle(connection, planned.batch, planned.entry, planned.announced, backlog)
+        return Outcome(fates=planned.fates)
 
-    def _settle(self, connection: psycopg.Connection, batch: Batch, entry: AccountEntry, announced: str | None) -> None:
+    def _ask(
+        self, connection: psycopg.Connection, planned: Plan, backlog: Sequence[Backlog], *, careful: bool
+    ) -> tuple[Outcome, bool]:
+        """Write a batch without what is stored already and, if `careful`, without what the database refuses.
+
+        Tells, too, whether nothing of it was stored already.
+        """
+        batch, rows, fates, left = planned.batch, planned.batch.rows, planned.fates.copy(), planned.left
+        known = _known(connection, rows.take(left)) if len(left) else []
+        for at, same in known:
+            fates[left[at]] = Fate.DUPLICATE if same else Fate.CONFLICT
+        left = left[fates[left] == Fate.STORED]
+        refused: dict[int, str] = {}
+        if careful:
+            refused = _bisect(connection, rows, left)
+            fates[list(refused)] = Fate.REFUSED
+        elif len(left):
+            encoded, with_text = encode(rows.take(left))
+            _copy(connection, encoded, with_text=with_text)
+        _refuse(connection, (*batch.refusals, *_refusals(batch, fates, refused)))
+        _note_gaps(connection, batch.gaps)
+        entry = account_of(rows, planned.order, fates, batch.refusals)
+        self._settle(connection, batch, entry, _announced(rows, fates), backlog)
+        return Outcome(fates=fates), not known
+
+    def _settle(
+        self,
+        connection: psycopg.Connection,
+        batch: Batch,
+        entry: AccountEntry,
+        announced: str | None,
+        backlog: Sequence[Backlog],
+    ) -> None:
         settled = connection.execute(
             _SETTLE,
             [
                 *(self._spool, batch.first, batch.last),
                 *(entry.sources, entry.streams, entry.hours, entry.stored, entry.duplicates, entry.rejected),
-                [one.source for one in batch.backlog],
-                [one.samples for one in batch.backlog],
-                [one.oldest for one in batch.backlog],
+                [one.source for one in backlog],
+                [one.samples for one in backlog],
+                [one.oldest for one in backlog],
                 announced,
             ],
         ).fetchone()
@@ -330,8 +385,7 @@ def _same(rows: Rows, one: int, other: int) -> bool:
     return rows.statuses[one] == rows.statuses[other] and (left == right or (left != left and right != right))  # noqa: PLR0124 - NaN
 
 
-def _copy(connection: psycopg.Connection, rows: Rows) -> None:
-    encoded, with_text = encode(rows)
+def _copy(connection: psycopg.Connection, encoded: bytes, *, with_text: bool) -> None:
     view = memoryview(encoded)
     with connection.cursor() as cursor, cursor.copy(_COPY if with_text else _COPY_NUMBERS) as copy:
         copy.write(HEADER)
@@ -354,7 +408,8 @@ def _bisect(connection: psycopg.Connection, rows: Rows, positions: NDArray[np.in
         return {}
     try:
         with connection.transaction():
-            _copy(connection, rows.take(positions))
+            encoded, with_text = encode(rows.take(positions))
+            _copy(connection, encoded, with_text=with_text)
     except errors.UniqueViolation:
         raise
     except psycopg.Error as error:
