@@ -47,7 +47,7 @@ _LAB: Final[LiteralString] = """
         FROM fieldlab.source AS s, fieldlab.asset AS a JOIN fieldlab.stream AS t ON t.asset_id = a.id;
 """
 _LAST: Final[LiteralString] = """
-    SELECT count(*) FROM fieldlab.measurement WHERE time = %(last)s
+    SELECT count(*) FROM fieldlab.stream AS s JOIN fieldlab.measurement AS m ON m.stream_id = s.id AND m.time = %(last)s
 """
 
 
