@@ -1,6 +1,8 @@
 """`fieldlab source`: name a broker or server, and see what arrives."""
 
 import re
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -53,3 +55,33 @@ def add(
     with administering(admin_database_url, command="source") as connection:
         plan = declare(connection, lab)
     show(Plan(changes=plan.effective), done=True)
+
+
+@app.command("certificate")
+def certificate(
+    source: Annotated[str, typer.Argument(help="Slug of an OPC UA source.")],
+    directory: Annotated[
+        Path, typer.Option(envvar="FIELDLAB_GATEWAY_DIRECTORY", show_envvar=True, help="The gateway's directory.")
+    ] = Path(".fieldlab/gateway"),
+    application_uri: Annotated[
+        str, typer.Option(help="As in the source's options; it stands in a certificate that is made now.")
+    ] = "urn:fieldlab:gateway",
+) -> None:
+    """Print the certificate by which the gateway shows itself, as PEM, for the server's trust list.
+
+    It is made on first use and kept. The fingerprints of both sides go to standard error.
+    """
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from connectors.opcua.credentials import Credentials, fingerprint, read
+
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", source):
+        raise InvalidInput(f"{source!r} is no slug; write it as in `sources:` of lab.yaml.")
+    kept = Credentials.kept(directory, source)
+    kept.make(application_uri, now=datetime.now(UTC))
+    own = read(kept.certificate)
+    typer.echo(own.public_bytes(Encoding.PEM).decode(), nl=False)
+    end = f"{own.not_valid_after_utc:%Y-%m-%d}"
+    typer.echo(f"SHA-256 {fingerprint(own)}, valid until {end}, {kept.certificate}", err=True)
+    if kept.server.exists():
+        typer.echo(f"The server is known by SHA-256 {fingerprint(read(kept.server))}, {kept.server}", err=True)

@@ -1,6 +1,7 @@
 """Finds the connector that a source needs; the wires that no source needs are never imported."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from fieldlab.assets.source import Source, Wire
 from fieldlab.ports import Connector
@@ -8,13 +9,18 @@ from fieldlab.readings.instant import Instant
 
 
 def build(
-    source: Source, *, client_name: str, environment: Mapping[str, str], heard_until: Instant | None = None
+    source: Source,
+    *,
+    client_name: str,
+    environment: Mapping[str, str],
+    heard_until: Instant | None = None,
+    directory: Path = Path(".fieldlab/gateway"),
 ) -> Connector:
     """Build the connector of a source; raises InvalidSettings that names the key, and opens nothing.
 
     `client_name` tells this gateway from others at the same server and must stay the same over restarts;
     `environment` is where passwords are looked up; `heard_until` is when an earlier process last heard from the
-    source, so that what was lost in between is known as a gap.
+    source, so that what was lost in between is known as a gap; `directory` is where certificates are kept.
     """
     match source.wire:
         case Wire.MQTT:
@@ -24,4 +30,10 @@ def build(
         case Wire.OPCUA:
             from connectors.opcua.connector import OpcuaConnector
 
-            return OpcuaConnector(source, client_name=client_name, environment=environment, heard_until=heard_until)
+            return OpcuaConnector(
+                source,
+                client_name=client_name,
+                environment=environment,
+                heard_until=heard_until,
+                directory=directory,
+            )

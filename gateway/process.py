@@ -156,6 +156,8 @@ def _registered(directory: Path) -> Connect:
     name = identity(directory)
 
     def connect(source: Source, heard_until: Instant | None) -> Connector:
-        return registry.build(source, client_name=name, environment=os.environ, heard_until=heard_until)
+        return registry.build(
+            source, client_name=name, environment=os.environ, heard_until=heard_until, directory=directory
+        )
 
     return connect

@@ -57,13 +57,10 @@ class OpcuaOptions(BaseModel):
         if self.user is None and (self.password_env or self.password_file):
             raise ValueError("a password without options.user; give options.user too")
         files = (self.certificate_file, self.key_file, self.server_certificate_file)
-        if self.security is not Security.NONE and None in files:
-            raise ValueError(
-                f"options.security {self.security} needs options.certificate_file, options.key_file and "
-                "options.server_certificate_file"
-            )
         if self.security is Security.NONE and files != (None, None, None):
             raise ValueError("options.security is none, and certificates are given; choose a policy or leave them out")
+        if (self.certificate_file is None) is not (self.key_file is None):
+            raise ValueError("options.certificate_file and options.key_file belong together; give both or neither")
         if self.keep_alive < self.publishing_interval:
             raise ValueError("options.keep_alive is shorter than options.publishing_interval; make it at least as long")
         if self.lifetime < 3 * self.keep_alive:

@@ -4,14 +4,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from connectors.backoff import Backoff
 from connectors.opcua.attendance import Attendance, Record
-from connectors.opcua.config import PORTS, OpcuaOptions
+from connectors.opcua.config import PORTS, OpcuaOptions, Security
+from connectors.opcua.credentials import Credentials
 from connectors.opcua.session import Session, SubscriptionLost
+from connectors.opcua.trust import ServerChanged
 from connectors.options import address_of, checked
 from connectors.secret import secret_of
 from connectors.together import together
@@ -24,6 +26,8 @@ from fieldlab.readings.instant import Instant
 _WAITING: Final = 2
 """Deliveries between the wire and the gateway."""
 
+_DAY: Final = 86_400.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -31,7 +35,13 @@ class OpcuaConnector:
     """One OPC UA server as a source."""
 
     def __init__(
-        self, source: Source, *, client_name: str, environment: Mapping[str, str], heard_until: Instant | None = None
+        self,
+        source: Source,
+        *,
+        client_name: str,
+        environment: Mapping[str, str],
+        heard_until: Instant | None = None,
+        directory: Path = Path(".fieldlab/gateway"),
     ) -> None:
         self._options = checked(source, OpcuaOptions)
         url = address_of(source, PORTS)
@@ -42,6 +52,7 @@ class OpcuaConnector:
             environment=environment,
         )
         self._slug = source.slug
+        self._credentials = _credentials(self._options, directory, source.slug)
         self._name = f"fieldlab-{client_name}"
         port = url.port or PORTS[url.scheme]
         host = f"[{url.hostname}]" if ":" in str(url.hostname) else url.hostname
@@ -66,11 +77,13 @@ class OpcuaConnector:
         """
         self._check_files()
         self._secret.read()
+        if self._credentials is not None and self._options.certificate_file is None:
+            self._credentials.make(self._options.application_uri, now=datetime.now(UTC))
         library = logging.getLogger("asyncua")
         if library.level == logging.NOTSET:
             library.setLevel(logging.CRITICAL)  # what it logs is told here, once and with the source's name
         waiting: asyncio.Queue[Delivery] = asyncio.Queue(_WAITING)
-        await together(self._keep_connected(waiting), _hand_over(waiting, deliver))
+        await together(self._keep_connected(waiting), _hand_over(waiting, deliver), self._warn_of_ends())
 
     async def _keep_connected(self, waiting: asyncio.Queue[Delivery]) -> None:
         backoff = Backoff()
@@ -82,6 +95,7 @@ class OpcuaConnector:
                 session = await Session.opened(
                     url=self._url,
                     options=self._options,
+                    credentials=self._credentials,
                     password=self._secret.read(),
                     name=self._name,
                     earlier=earlier,
@@ -98,6 +112,8 @@ class OpcuaConnector:
                 finally:
                     told = "" if backoff.stood(time.monotonic() - opened) else told
                     await session.close(keep=self._record.subscription is not None)
+            except ServerChanged:
+                raise
             except SubscriptionLost as loss:
                 reason, cause = str(loss), Cause.SUBSCRIPTION_LOST
             except (Unavailable, InvalidSettings) as loss:  # a password file may be away for a moment
@@ -107,6 +123,13 @@ class OpcuaConnector:
                 _log.warning("Source %s: %s: %s; trying again.", self._slug, self._url, reason)
                 told = reason
             await asyncio.sleep(backoff.pause())
+
+    async def _warn_of_ends(self) -> None:
+        """Tell each day which certificates end soon."""
+        while True:
+            for said in self._credentials.ending(datetime.now(UTC)) if self._credentials is not None else ():
+                _log.warning("Source %s: %s", self._slug, said)
+            await asyncio.sleep(_DAY)
 
     def _check_files(self) -> None:
         """Raise InvalidSettings for a certificate or key that cannot be read."""
@@ -119,6 +142,18 @@ class OpcuaConnector:
                 raise InvalidSettings(
                     f"Source {self._slug}: options.{key} names {path}, which cannot be read: {error.strerror}."
                 ) from None
+
+
+def _credentials(options: OpcuaOptions, directory: Path, slug: str) -> Credentials | None:
+    """Name the files to use: those that are configured, else those kept by the gateway; None without security."""
+    if options.security is Security.NONE:
+        return None
+    kept = Credentials.kept(directory, slug)
+    return Credentials(
+        certificate=options.certificate_file or kept.certificate,
+        key=options.key_file or kept.key,
+        server=options.server_certificate_file or kept.server,
+    )
 
 
 async def _hand_over(waiting: asyncio.Queue[Delivery], deliver: Deliver) -> None:

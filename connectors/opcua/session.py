@@ -11,11 +11,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from asyncua import ua
 from asyncua.client.ua_session import UaSession
-from asyncua.crypto import security_policies
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
@@ -29,9 +28,11 @@ from asyncua.ua.uaerrors import (
 
 from connectors.opcua.address import OPC_UA, Identifier, NodeAddress
 from connectors.opcua.client import ResumableClient
-from connectors.opcua.config import Mode, OpcuaOptions, Security
+from connectors.opcua.config import OpcuaOptions
+from connectors.opcua.credentials import Credentials
 from connectors.opcua.subscription import Subscription
-from fieldlab.errors import Unavailable
+from connectors.opcua.trust import MODES, POLICIES, certificate_of, compare
+from fieldlab.errors import InvalidSettings, Unavailable
 
 PATIENCE: Final = 10.0
 """Seconds that the server has for the answer to any request but publish."""
@@ -47,12 +48,6 @@ _FAREWELL: Final = 2.0
 _SHORTEST_SESSION: Final = 60_000
 """Milliseconds after which the server forgets a session that broke off; subscriptions outlast it."""
 
-_POLICIES: Final[dict[Security, Any]] = {
-    Security.BASIC256SHA256: security_policies.SecurityPolicyBasic256Sha256,
-    Security.AES128_SHA256_RSAOAEP: security_policies.SecurityPolicyAes128Sha256RsaOaep,
-    Security.AES256_SHA256_RSAPSS: security_policies.SecurityPolicyAes256Sha256RsaPss,
-}
-_MODES: Final = {Mode.SIGN: ua.MessageSecurityMode.Sign, Mode.SIGN_AND_ENCRYPT: ua.MessageSecurityMode.SignAndEncrypt}
 _FILTER_REFUSED: Final = {
     StatusCodes.BadFilterNotAllowed,
     StatusCodes.BadMonitoredItemFilterUnsupported,
@@ -102,9 +97,19 @@ class Session:
 
     @classmethod
     async def opened(
-        cls, *, url: str, options: OpcuaOptions, password: str | None, name: str, earlier: Subscription | None = None
+        cls,
+        *,
+        url: str,
+        options: OpcuaOptions,
+        credentials: Credentials | None,
+        password: str | None,
+        name: str,
+        earlier: Subscription | None = None,
     ) -> Self:
-        """Connect, open a secure channel and a session, and move an earlier subscription there, or create a new one."""
+        """Connect, open a secure channel and a session, and move an earlier subscription there, or create a new one.
+
+        A server that is met for the first time is pinned; raises ServerChanged for one with another certificate.
+        """
         client = ResumableClient(url, timeout=PATIENCE)
         client.session_timeout = int(max(_SHORTEST_SESSION, 4 * _MISSED * options.keep_alive))
         client.application_uri = options.application_uri
@@ -112,32 +117,35 @@ class Session:
         opened = cls(client, client.uaclient.session, options)
         try:
             with border():
-                await opened._open(password, earlier)
+                await opened._open(credentials, password, earlier)
         except BaseException:
             await opened.close()
             raise
         return opened
 
-    async def _open(self, password: str | None, earlier: Subscription | None) -> None:
+    async def _open(self, credentials: Credentials | None, password: str | None, earlier: Subscription | None) -> None:
         options = self._options
-        if options.security is not Security.NONE:
+        if credentials is not None:
+            if not credentials.server.exists():
+                credentials.pin(await certificate_of(self._client.server_url.geturl(), options))
             await self._client.set_security(
-                _POLICIES[options.security],
-                certificate=str(options.certificate_file),
-                private_key=str(options.key_file),
-                server_certificate=str(options.server_certificate_file),
-                mode=_MODES[options.mode],
+                POLICIES[options.security],
+                certificate=str(credentials.certificate),
+                private_key=str(credentials.key),
+                server_certificate=str(credentials.server),
+                mode=MODES[options.mode],
             )
         await self._client.connect_socket()
         await self._client.send_hello()
         try:
             await self._client.open_secure_channel()
         except (TimeoutError, OSError):
-            if options.security is Security.NONE:
+            if credentials is None:
                 raise
+            await compare(credentials, self._client.server_url.geturl(), options)
             raise Unavailable(
-                f"no secure channel with {options.security}: is options.server_certificate_file the server's own, does "
-                "it offer this policy, and does it trust options.certificate_file?"
+                f"no secure channel with {options.security}: does the server trust the gateway's certificate "
+                f"{credentials.certificate}, and offer this policy?"
             ) from None
         if earlier is None or not await self._resume(earlier, password):
             await self._client.create_session()
@@ -370,7 +378,7 @@ def border() -> Iterator[None]:
     """Translate what asyncua and the network raise, which may be anything, into Unavailable."""
     try:
         yield
-    except Unavailable:
+    except (Unavailable, InvalidSettings):
         raise
     except TimeoutError:
         raise Unavailable(f"no answer within {PATIENCE:.0f} s") from None

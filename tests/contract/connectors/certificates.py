@@ -22,7 +22,14 @@ class Certificate:
     key_file: Path
 
 
-def certificate(place: Path, name: str, *, signed_by: Certificate | None = None, uri: str | None = None) -> Certificate:
+def certificate(
+    place: Path,
+    name: str,
+    *,
+    signed_by: Certificate | None = None,
+    uri: str | None = None,
+    valid: timedelta = timedelta(days=60),
+) -> Certificate:
     """Make a certificate for 127.0.0.1 and, where given, an application URI; without `signed_by` an authority."""
     key = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -40,7 +47,7 @@ def certificate(place: Path, name: str, *, signed_by: Certificate | None = None,
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=1))
-        .not_valid_after(now + timedelta(hours=1))
+        .not_valid_after(now + valid)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=signed_by is None, path_length=None), critical=True)
         .add_extension(usages, critical=True)

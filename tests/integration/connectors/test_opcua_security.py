@@ -14,6 +14,7 @@ from asyncua.server.user_managers import UserManager
 
 from connectors.registry import build
 from fieldlab.assets.source import Source, Wire
+from fieldlab.errors import InvalidSettings
 from fieldlab.ports import Connector
 from tests.contract.connectors.certificates import Certificate
 from tests.contract.connectors.certificates import certificate as certified
@@ -117,11 +118,11 @@ async def test_a_wrong_password_is_told_and_not_shown(
 
 
 async def test_another_server_s_certificate_is_refused(
-    machine: GuardedMachine, gateway: Certificate, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    machine: GuardedMachine, gateway: Certificate, tmp_path: Path
 ) -> None:
     impostor = certified(tmp_path, "impostor", uri="urn:freeopcua:python:server")
-    said = await refused(connect(machine, gateway, server=impostor), caplog)
-    assert "is options.server_certificate_file the server's own" in said
+    with pytest.raises(InvalidSettings, match="another certificate"):
+        await connect(machine, gateway, server=impostor).run(Sink())
 
 
 async def test_a_server_that_offers_no_unprotected_endpoint_is_not_talked_to_without_protection(

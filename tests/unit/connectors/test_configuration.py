@@ -95,7 +95,7 @@ def test_a_sample_configuration_is_valid_and_shows_every_option(path: Path) -> N
         (Wire.MQTT, MQTT | {"receive_maximum": 0}, "options.receive_maximum: "),
         (Wire.OPCUA, {}, "options.security is missing"),
         (Wire.OPCUA, {"security": "Basic128"}, "options.security: "),
-        (Wire.OPCUA, {"security": "Basic256Sha256"}, "needs options.certificate_file"),
+        (Wire.OPCUA, {"security": "Basic256Sha256", "key_file": "a.pem"}, "belong together"),
         (Wire.OPCUA, OPCUA | {"certificate_file": "a.der"}, "options.security is none"),
         (Wire.OPCUA, OPCUA | {"sampling_interval": 1, "queue_size": 100}, "options.queue_size 100 is too small"),
         (Wire.OPCUA, OPCUA | {"keep_alive": 300, "publishing_interval": 1000}, "options.keep_alive is shorter"),
