@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -39,6 +40,8 @@ class Outbox:
         self.refused = 0
         self._window = window
         self._open = 0
+        self._lock = threading.Lock()
+        self._untold = self._untold_refused = 0
         self._connected = self._clear = False
         self._changed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -130,7 +133,10 @@ class Outbox:
         except (OSError, ssl.SSLError) as error:
             raise EndpointError(f"ca_file={ca_file} cannot be read as PEM certificates: {error}") from error
 
-    def _acknowledged(self, count: int, refused: int) -> None:
+    def _acknowledged(self) -> None:
+        with self._lock:
+            count, self._untold = self._untold, 0
+            refused, self._untold_refused = self._untold_refused, 0
         self._open -= count
         self.refused += refused
         self._clear = self._clear or (self._connected and not self._open)
@@ -143,16 +149,22 @@ class Outbox:
     def _left(self) -> None:
         self._connected = self._clear = False
 
-    def _call(self, function: Callable[..., None], *arguments: int) -> None:
+    def _call(self, function: Callable[[], None]) -> None:
         """Run a method on the event loop; the callbacks below run on paho's thread."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(function, *arguments)
+            self._loop.call_soon_threadsafe(function)
 
     def _on_publish(self, _client: Client, _data: object, _mid: int, reason: ReasonCode, _props: Properties) -> None:
         refused = reason.value >= _REFUSED
         if refused:
             _LOG.warning("the broker at %s refused a message: %s", self.broker, reason)
-        self._call(self._acknowledged, 1, int(refused))
+        # One wake-up of the event loop takes all that came until then: each costs as much as sending a message.
+        with self._lock:
+            self._untold += 1
+            self._untold_refused += int(refused)
+            first = self._untold == 1
+        if first:
+            self._call(self._acknowledged)
 
     def _on_connect(
         self, _client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, _props: Properties | None
