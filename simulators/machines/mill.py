@@ -13,13 +13,13 @@ load) and w the tool's wear (0…1), the equations are:
 
 Conditions, each with a level l in 0…1: `tool_wear` dulls the tool faster than the controller's count of parts tells, so
 that current and vibration follow w + l (1 - w) while the signal `tool_wear` does not; `bearing_defect` adds
-l (0.6 + 2.5 n / 12000) mm/s of vibration while the spindle turns, and 12 l °C; `overheating` adds 40 l °C. The energy
-meter does not see conditions.
+l (0.6 + 2.5 n / 12000) mm/s of vibration while the spindle turns, and 12 l °C; `overheating` adds 40 l °C. What
+`tool_wear` adds to the energy is summed second by second.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -28,6 +28,8 @@ from numpy.typing import NDArray
 
 from simulators import noise, wave
 from simulators.columns import Column, Numbers, Times
+from simulators.conditions import Conditions, Window
+from simulators.integral import Integral, integrate
 from simulators.machine import Machine
 from simulators.path import Course, Path
 from simulators.signals import Signal, count, number, text
@@ -249,10 +251,27 @@ class Mill(Machine):
         amperes = amperes + 9.0 * programme.cut.integral(stretch, since) * (1.0 + 0.35 * wear_of(worked))
         now = works * (_PER_AMPERE * amperes + _PER_FEED * programme.feed.integral(stretch, since))
         standby = _STANDBY * (np.maximum(times_us - COMMISSIONED_US, 0) * 1e-6)
-        total: Numbers = (standby + before + now) / 3.6e6
+        total: Numbers = (standby + before + now + self._dullness(times_us)) / 3.6e6
         return total
+
+    def _dullness(self, times_us: Times) -> Numbers | float:
+        """Give the watt-seconds that the condition `tool_wear` has added."""
+        windows = self.conditions.named("tool_wear")
+        return _added_by(self.seed, windows).at(times_us) if windows else 0.0
+
+    def added_power(self, times_us: Times) -> Numbers:
+        """Give the watts that the condition `tool_wear` adds."""
+        turning = self.turning(times_us)
+        counted = wear_of(_SLOTS.place(self.seed, times_us).worked)
+        return _PER_AMPERE * 9.0 * 0.35 * turning.cut * (turning.wear - counted)
 
     def _program(self, times_us: Times) -> NDArray[np.str_]:
         names = np.array([f"P{number:04d}" for number in range(400, 464)])
         drawn = noise.hashes(noise.key(self.seed, "program"), times_us // HOUR_US) % np.uint64(len(names))
         return np.take(names, drawn.astype(np.intp))
+
+
+@lru_cache(maxsize=64)
+def _added_by(seed: int, windows: tuple[Window, ...]) -> Integral:
+    mill = Mill(asset="mill", seed=seed, conditions=Conditions(windows=windows))
+    return integrate(mill.added_power, min(one.from_us for one in windows), max(one.until_us for one in windows))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from simulators.columns import Numbers
+from simulators.conditions import NOMINAL, Conditions, Window
 from simulators.machines.mill import TOOL_LIFE, Mill, wear_of
 
 NOON_US = 1_795_262_400_000_000
@@ -42,13 +43,29 @@ def test_power_follows_current_and_feed() -> None:
     assert np.abs(numbers("power") - expected).max() < 0.4
 
 
-def test_energy_is_the_integral_of_power() -> None:
+DULL = Window(name="tool_wear", from_us=NOON_US + 600_000_001, until_us=NOON_US + 2_400_000_000, ramp_us=10**9)
+
+
+@pytest.mark.parametrize("conditions", [NOMINAL, Conditions(windows=(DULL,))], ids=["well", "dull"])
+def test_energy_is_the_integral_of_power(conditions: Conditions) -> None:
     fine = NOON_US + np.arange(36_000, dtype=np.int64) * 100_000
-    hour = Mill(asset="mill-1", seed=11).at(fine).values
+    hour = Mill(asset="mill-1", seed=11, conditions=conditions).at(fine).values
     integral = np.cumsum(hour["power"].astype(np.float64)) * 0.1 / 3.6e6
     taken = hour["energy"].astype(np.float64) - hour["energy"].astype(np.float64)[0]
     assert np.abs(taken - integral).max() < 0.005
     assert taken[-1] > 2.0
+
+
+def test_the_energy_that_a_dull_tool_took_stays_on_the_meter() -> None:
+    after = NOON_US + np.array([0, 3_600_000_000, 86_400_000_000], dtype=np.int64)
+    well, dull = (
+        Mill(asset="mill-1", seed=11, conditions=conditions).at(after).values["energy"].astype(np.float64)
+        for conditions in (NOMINAL, Conditions(windows=(DULL,)))
+    )
+    before, *more = (dull - well).tolist()
+    assert before == 0.0
+    assert more[0] > 0.05
+    assert more[0] == pytest.approx(more[1], abs=2.1e-4)
 
 
 def test_a_worn_tool_draws_more_current_and_shakes_more() -> None:
