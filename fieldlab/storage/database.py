@@ -1,7 +1,7 @@
 """Opening a database: the engine, its sessions in UTC, and instants as microseconds with infinities."""
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from psycopg.abc import AdaptContext, Buffer
 from psycopg.adapt import Dumper, Loader
@@ -68,7 +68,7 @@ def open_engine(url: str, *, name: str) -> Engine:
 
     `name` shows in pg_stat_activity.
     """
-    engine = create_engine(address(url), connect_args=_arguments(name))
+    engine = create_engine(address(url), connect_args=arguments(name))
     event.listen(engine, "connect", _on_connect)
     return engine
 
@@ -76,14 +76,23 @@ def open_engine(url: str, *, name: str) -> Engine:
 def open_async_engine(url: str, *, name: str, connections: int = 8) -> AsyncEngine:
     """Open a database for a process; connects at first use and checks a pooled connection before it is used again."""
     engine = create_async_engine(
-        address(url), connect_args=_arguments(name), pool_size=connections, max_overflow=0, pool_pre_ping=True
+        address(url), connect_args=arguments(name), pool_size=connections, max_overflow=0, pool_pre_ping=True
     )
     event.listen(engine.sync_engine, "connect", _on_connect)
     return engine
 
 
-def _arguments(name: str) -> dict[str, str]:
-    return {"application_name": name, "options": "-c timezone=UTC -c datestyle=ISO"}
+def arguments(name: str) -> dict[str, Any]:
+    """Give what every connection is opened with: UTC, and a dead link noticed within half a minute."""
+    return {
+        "application_name": name,
+        "options": "-c timezone=UTC -c datestyle=ISO",
+        "connect_timeout": 10,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+    }
 
 
 def _on_connect(connection: AdaptContext, _record: object) -> None:
