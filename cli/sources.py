@@ -1,5 +1,6 @@
 """`fieldlab source`: name a broker or server, and see what arrives."""
 
+import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ from urllib.parse import urlsplit
 
 import typer
 import yaml
+from rich.console import Console
 
 from cli.administration import AdminUrl, administering
 from cli.apply import show
@@ -15,7 +17,7 @@ from cli.lab_schema import options_of
 from fieldlab.assets.asset_type import read_types
 from fieldlab.assets.difference import Plan
 from fieldlab.assets.lab_file import parse
-from fieldlab.assets.source import Wire
+from fieldlab.assets.source import Source, Wire
 from fieldlab.errors import InvalidInput
 
 app: Final = typer.Typer(help="Add a connection to a wire.", no_args_is_help=True)
@@ -85,3 +87,36 @@ def certificate(
     typer.echo(f"SHA-256 {fingerprint(own)}, valid until {end}, {kept.certificate}", err=True)
     if kept.server.exists():
         typer.echo(f"The server is known by SHA-256 {fingerprint(read(kept.server))}, {kept.server}", err=True)
+
+
+@app.command("browse")
+def browse(
+    url: Annotated[str, typer.Argument(help="opc.tcp://host:port of an OPC UA server.")],
+    name: Annotated[str, typer.Option(help="The source's slug: under it certificates are kept.")] = "browse",
+    option: Annotated[list[str], typer.Option(help="An option of the source, as key=value in YAML.")] = [],  # noqa: B006 - typer copies it
+    depth: Annotated[int, typer.Option(min=1, max=50, help="How many levels below Objects.")] = 8,
+    most: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many nodes at most.")] = 20_000,
+    directory: Annotated[
+        Path, typer.Option(envvar="FIELDLAB_GATEWAY_DIRECTORY", show_envvar=True, help="The gateway's directory.")
+    ] = Path(".fieldlab/gateway"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the variables as JSON, one a line.")] = False,
+) -> None:
+    """Show what an OPC UA server offers: its tree, with types, units, ranges, access and history.
+
+    What is shown in angle brackets is the address to bind. Without --option security=… the server is asked openly.
+    """
+    import asyncio
+
+    from cli.opcua_tree import lines, tree
+    from connectors.opcua.connector import browsed
+
+    if urlsplit(url).scheme != "opc.tcp":
+        raise InvalidInput("Only OPC UA servers can be browsed; write the URL as opc.tcp://host:port.")
+    options = {key: yaml.safe_load(value) for key, _, value in (one.partition("=") for one in option)}
+    source = Source(id=0, slug=name, wire=Wire.OPCUA, url=url, options={"security": "none"} | options)
+    found = asyncio.run(browsed(source, environment=os.environ, directory=directory, depth=depth, most=most))
+    if as_json:
+        for line in lines(found):
+            typer.echo(line)
+    else:
+        Console().print(tree(url, found))

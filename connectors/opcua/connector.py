@@ -10,9 +10,11 @@ from typing import Final
 
 from connectors.backoff import Backoff
 from connectors.opcua.attendance import Attendance, Record
+from connectors.opcua.browse import Browser, Found
 from connectors.opcua.config import PORTS, OpcuaOptions, Security
 from connectors.opcua.credentials import Credentials
 from connectors.opcua.session import Session, SubscriptionLost
+from connectors.opcua.subscription import Subscription
 from connectors.opcua.trust import ServerChanged
 from connectors.options import address_of, checked
 from connectors.secret import secret_of
@@ -75,15 +77,40 @@ class OpcuaConnector:
         While `deliver` waits, the server keeps what it has to say: up to `queue_size` values of each node, for as long
         as `lifetime`.
         """
-        self._check_files()
-        self._secret.read()
-        if self._credentials is not None and self._options.certificate_file is None:
-            self._credentials.make(self._options.application_uri, now=datetime.now(UTC))
+        self._prepare()
         library = logging.getLogger("asyncua")
         if library.level == logging.NOTSET:
             library.setLevel(logging.CRITICAL)  # what it logs is told here, once and with the source's name
         waiting: asyncio.Queue[Delivery] = asyncio.Queue(_WAITING)
         await together(self._keep_connected(waiting), _hand_over(waiting, deliver), self._warn_of_ends())
+
+    async def browse(self, *, depth: int, most: int) -> list[Found]:
+        """Give what the server offers, `depth` levels deep; raises InvalidSettings or Unavailable."""
+        library = logging.getLogger("asyncua")
+        library.setLevel(logging.CRITICAL)
+        self._prepare()
+        session = await self._opened(None)
+        try:
+            return await Browser(session).tree(depth=depth, most=most)
+        finally:
+            await session.close()
+
+    def _prepare(self) -> None:
+        """Check the files, and make the certificate where there is none."""
+        self._check_files()
+        self._secret.read()
+        if self._credentials is not None and self._options.certificate_file is None:
+            self._credentials.make(self._options.application_uri, now=datetime.now(UTC))
+
+    async def _opened(self, earlier: Subscription | None) -> Session:
+        return await Session.opened(
+            url=self._url,
+            options=self._options,
+            credentials=self._credentials,
+            password=self._secret.read(),
+            name=self._name,
+            earlier=earlier,
+        )
 
     async def _keep_connected(self, waiting: asyncio.Queue[Delivery]) -> None:
         backoff = Backoff()
@@ -92,14 +119,7 @@ class OpcuaConnector:
         while True:
             try:
                 earlier, self._record.subscription = self._record.subscription, None
-                session = await Session.opened(
-                    url=self._url,
-                    options=self._options,
-                    credentials=self._credentials,
-                    password=self._secret.read(),
-                    name=self._name,
-                    earlier=earlier,
-                )
+                session = await self._opened(earlier)
                 earlier, opened = None, time.monotonic()
                 _log.info("Source %s: connected to %s.", self._slug, self._url)
                 attendance = Attendance(session, self._record, waiting, slug=self._slug, cause=cause)
@@ -154,6 +174,14 @@ def _credentials(options: OpcuaOptions, directory: Path, slug: str) -> Credentia
         key=options.key_file or kept.key,
         server=options.server_certificate_file or kept.server,
     )
+
+
+async def browsed(
+    source: Source, *, environment: Mapping[str, str], directory: Path, depth: int, most: int
+) -> list[Found]:
+    """Connect to a source's server once, and give what it offers; raises InvalidSettings or Unavailable."""
+    one = OpcuaConnector(source, client_name="browse", environment=environment, directory=directory)
+    return await one.browse(depth=depth, most=most)
 
 
 async def _hand_over(waiting: asyncio.Queue[Delivery], deliver: Deliver) -> None:

@@ -237,6 +237,11 @@ class Session:
         """Give asyncua's own session, for services that are asked for elsewhere, inside `border`."""
         return self._session
 
+    @property
+    def namespaces(self) -> Mapping[str, int]:
+        """Give the index of each namespace in this session, by its URI."""
+        return self._namespaces
+
     def node_ids(self, nodes: Iterable[NodeAddress]) -> list[ua.NodeId]:
         """Name nodes as this session does; one whose namespace is not there is named by no node."""
         return [
