@@ -14,6 +14,7 @@ from api.errors import handle_errors
 from api.methods import Methods
 from api.openapi import DescribedApp
 from api.routes import (
+    agreements,
     assets,
     discoveries,
     docs,
@@ -65,20 +66,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,
     )
-    for part in (
-        me,
-        participants,
-        assets,
-        streams,
-        measurements,
-        latest,
-        tenures,
-        ingest,
-        discoveries,
-        health,
-        docs,
-        problems,
-    ):
+    answering = (me, participants, assets, streams, measurements, latest, tenures, agreements, ingest, discoveries)
+    for part in (*answering, health, docs, problems):
         app.include_router(part.router())
     handle_errors(app)
     app.add_middleware(GZipMiddleware, minimum_size=_WORTH_PACKING, compresslevel=_PACKING)

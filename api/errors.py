@@ -80,6 +80,12 @@ PROBLEMS: Final[Mapping[type[errors.FieldlabError], Problem]] = {
         title="Invalid cursor",
         meaning="A cursor is good for the participant and the query it was given for. Ask again without it.",
     ),
+    errors.InvalidTerms: Problem(
+        slug="invalid-terms",
+        status=422,
+        title="Invalid terms",
+        meaning="A term of the agreement is unknown, stands there twice, or cannot be kept. Nothing unknown is signed.",
+    ),
     errors.InvalidSettings: INVALID_INPUT,
     errors.Unauthenticated: Problem(
         slug="unauthenticated",
@@ -92,6 +98,13 @@ PROBLEMS: Final[Mapping[type[errors.FieldlabError], Problem]] = {
         status=403,
         title="Forbidden",
         meaning="The key lacks the scope that the route needs. Ask the operator of the lab for one that has it.",
+    ),
+    errors.OutsideAgreement: Problem(
+        slug="outside-agreement",
+        status=403,
+        title="Outside the agreement",
+        meaning="An agreement does not allow the purpose or the format. State the purpose with purpose=… or "
+        "Data-Purpose; a wrong one is recorded for the owner to see.",
     ),
     errors.NotFound: NOT_FOUND,
     errors.Conflict: Problem(
@@ -184,7 +197,7 @@ def _on_fieldlab_error(request: Request, error: Exception) -> Response:
     if isinstance(error, errors.Unauthenticated):
         wrong = ', error="invalid_token"' if "authorization" in request.headers else ""
         headers["WWW-Authenticate"] = f'Bearer realm="fieldlab"{wrong}'
-    elif isinstance(error, errors.Forbidden):
+    elif isinstance(error, errors.Forbidden) and not isinstance(error, errors.OutsideAgreement):
         headers["WWW-Authenticate"] = 'Bearer realm="fieldlab", error="insufficient_scope"'
     elif isinstance(error, errors.Unavailable):
         headers["Retry-After"] = "1"

@@ -22,6 +22,9 @@ class Examples:
 
 _STREAM: Final = "mill-1.spindle_current"
 
+AGREEMENT: Final = "8d0f6c0a-6c1e-4b57-9d1c-0f0d6f5f9a11"
+"""Stands for the id of whichever agreement one has."""
+
 EXAMPLES: Final[Mapping[str, Examples]] = {
     "me": Examples(),
     "participants": Examples(requests={"A page of two": "/v1/participants?limit=2"}),
@@ -91,6 +94,39 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
     "rejects": Examples(requests={"What came without a time zone": "/v1/rejects?reason=invalid_time"}),
     "release": Examples(parameters={"id": 1}),
     "discoveries": Examples(requests={"What arrives at one source": "/v1/discoveries?source=shop-floor"}),
+    "agreements": Examples(requests={"What holds now": "/v1/agreements?state=active"}),
+    "propose": Examples(
+        bodies={
+            "your data by the minute, for research": {
+                "grantee": "researcher",
+                "enforced": {
+                    "streams": [_STREAM],
+                    "data": {"from": "2026-11-01T00:00:00Z"},
+                    "resolution_floor": "60s",
+                    "embargo": "1h",
+                },
+                "declared": {"purposes": ["tool-wear-research"], "licence": "CC-BY-NC-4.0"},
+            },
+            "samples of another's, for a month": {
+                "owner": "sme-a",
+                "enforced": {
+                    "streams": [_STREAM, "mill-1.spindle_speed"],
+                    "validity": {"until": "2031-01-01T00:00:00Z"},
+                },
+                "answer_within": "14d",
+            },
+        }
+    ),
+    "agreement": Examples(parameters={"id": AGREEMENT}),
+    "odrl": Examples(parameters={"id": AGREEMENT}),
+    "events": Examples(parameters={"id": AGREEMENT}),
+    "preview": Examples(parameters={"id": AGREEMENT, "stream": [_STREAM], "step": "1m"}),
+    **{
+        f"{action}_agreement": Examples(
+            parameters={"id": AGREEMENT}, bodies={"with a reason": {"reason": "as agreed by telephone"}}
+        )
+        for action in ("approve", "reject", "withdraw", "suspend", "resume", "terminate")
+    },
     "healthz": Examples(),
     "readyz": Examples(),
 }

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Final, TypeVar
 from pydantic import PlainSerializer, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from api.duration import format_duration, parse_duration
 from api.errors import PROBLEMS
 from fieldlab.assets.name import SLUG
 from fieldlab.errors import InvalidInput
+from fieldlab.readings.duration import format_duration, parse_duration
 from fieldlab.readings.instant import Instant
 
 T = TypeVar("T")

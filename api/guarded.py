@@ -1,6 +1,8 @@
 """Who asks: routes that nobody passes without a valid key, and the right to read that the key gives."""
 
+import json
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Annotated, Any, Final, get_args, get_origin
 
 from fastapi import APIRouter, Depends
@@ -36,6 +38,7 @@ class GuardedRoute(APIRoute):
             desk: Desk = request.app.state.desk
             request.state.scope = await keys.authenticate(desk.engine, token)
             _refuse_unknown(request, known)
+            await _refuse_repeated_keys(request)
             return await handle(request)
 
         return guarded
@@ -84,6 +87,24 @@ def _parameters(of: Dependant) -> dict[str, bool]:
 def _repeatable(field: FieldInfo) -> bool:
     kinds = (field.annotation, *get_args(field.annotation))
     return any(get_origin(kind) in {list, tuple, set} for kind in kinds)
+
+
+async def _refuse_repeated_keys(request: Request) -> None:
+    """Refuse a JSON body in which a key stands twice: nobody could tell which one is meant."""
+    if not request.headers.get("content-type", "").startswith("application/json"):
+        return
+    with suppress(ValueError, RecursionError):  # what is not JSON gets its answer from the route
+        json.loads(await request.body(), object_pairs_hook=_each_once)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        fault = {"type": "invalid-input", "loc": ("body", twice[:60]), "msg": "This key stands there twice."}
+        raise RequestValidationError([fault])
+    return made
 
 
 def _refuse_unknown(request: Request, known: dict[str, bool]) -> None:

@@ -12,11 +12,12 @@ from bench.figure import Experiment, Figure
 from fieldlab.assets.participant import Permission
 from fieldlab.ownership.interval import Interval
 from fieldlab.ownership.scope import ReadScope
+from fieldlab.readings.aggregate import Aggregate
 from fieldlab.readings.instant import MINUTE, SECOND, Instant
 from fieldlab.storage import keys, read
 from fieldlab.storage.columns import fetch
 from fieldlab.storage.database import open_async_engine, open_engine
-from fieldlab.storage.selection import Aggregate, Selection
+from fieldlab.storage.selection import Selection
 from fieldlab.storage.transaction import Bound
 from tests.servers.database import Database, clone, template
 from tests.servers.engine import Engine

@@ -6,15 +6,19 @@ FieldlabError
 │   ├── InvalidInterval     bounds reversed, empty or off the allowed grid
 │   ├── InvalidName         not a slug or stream name
 │   ├── InvalidCursor       a page cursor that was edited, or belongs to another query
+│   ├── InvalidTerms        terms of an agreement that are unknown, contradict each other or cannot be kept
 │   └── InvalidSettings     a configuration key that is missing or wrong: the process stops
 ├── Unauthenticated         no credential, or one that is wrong, expired or revoked            (401)
 ├── Forbidden               a known caller lacks a permission                                  (403)
+│   └── OutsideAgreement    an agreement does not allow the stated purpose, or the format
 ├── NotFound                it is not there, or it is hidden: the two are not told apart       (404)
 ├── Conflict                the present state does not allow it                                (409)
 │   └── TenureConflict      the asset is booked in that time
 ├── ExcessRights            a process was started with more rights than its role should have
 └── Unavailable             a server cannot be reached now: worth trying again                 (503)
 """
+
+from uuid import UUID
 
 
 class FieldlabError(Exception):
@@ -41,6 +45,10 @@ class InvalidCursor(InvalidInput):
     """A page cursor was edited or belongs to another query or participant."""
 
 
+class InvalidTerms(InvalidInput):
+    """Terms of an agreement that are unknown, contradict each other, or promise what cannot be kept."""
+
+
 class InvalidSettings(InvalidInput):
     """A configuration key is missing or wrong; the process stops and names the key."""
 
@@ -51,6 +59,18 @@ class Unauthenticated(FieldlabError):
 
 class Forbidden(FieldlabError):
     """A known caller lacks a permission."""
+
+
+class OutsideAgreement(Forbidden):
+    """An agreement does not allow the stated purpose, or the format; the message names the agreement.
+
+    `agreement` and `purpose` are given where a stated purpose is outside, so that it can be recorded.
+    """
+
+    def __init__(self, message: str, *, agreement: UUID | None = None, purpose: str | None = None) -> None:
+        super().__init__(message)
+        self.agreement = agreement
+        self.purpose = purpose
 
 
 class NotFound(FieldlabError):

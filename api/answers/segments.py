@@ -3,7 +3,8 @@
 from typing import Any
 
 from fieldlab.assets.asset import Stream
-from fieldlab.ownership.segment import Segment
+from fieldlab.ownership.segment import Basis, Segment, Shape
+from fieldlab.readings.duration import format_duration
 from fieldlab.storage.selection import Answer
 
 Document = dict[str, Any]
@@ -29,15 +30,32 @@ def segment_document(segment: Segment, stream: str) -> Document:
         "until": str(segment.interval.until),
         "owner": segment.owner,
         "trial": segment.trial,
-        "basis": {"kind": segment.basis.kind.value},
-        "licence": None,
-        "shape": {},
+        "basis": _basis(segment.basis),
+        "licence": segment.basis.licence,
+        "shape": _shape(segment.basis.shape),
         "origins": [origin.name.lower() for origin in segment.origins],
         "gaps": [
             {"from": str(gap.interval.start), "until": str(gap.interval.until), "cause": gap.cause.value}
             for gap in segment.gaps
         ],
     }
+
+
+def _basis(basis: Basis) -> Document:
+    if basis.agreement is None:
+        return {"kind": basis.kind.value}
+    return {"kind": basis.kind.value, "agreement": str(basis.agreement), "hash": basis.hash}
+
+
+def _shape(shape: Shape) -> Document:
+    written: Document = {}
+    if shape.resolution_floor is not None:
+        written["resolution_floor"] = format_duration(shape.resolution_floor)
+        written["minimum_samples"] = shape.minimum_samples
+        written["aggregates"] = [aggregate.value for aggregate in shape.aggregates or ()]
+    if shape.embargo:
+        written["embargo"] = format_duration(shape.embargo)
+    return written
 
 
 def _stream(stream: Stream) -> Document:

@@ -5,9 +5,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from api.field import OpenMoment
+from api.field import Duration, OpenMoment
 from fieldlab.assets.asset import Nature
 from fieldlab.ownership.segment import BasisKind
+from fieldlab.readings.aggregate import Aggregate
 from fieldlab.readings.gap import Cause
 
 Cell = str | float | int | bool | None
@@ -24,9 +25,11 @@ class AnsweredStream(BaseModel):
 
 
 class SegmentBasis(BaseModel):
-    """Why you may see a segment."""
+    """Why you may see a segment: it is your own, or an agreement permits it."""
 
     kind: BasisKind
+    agreement: UUID | None = None
+    hash: Annotated[str | None, Field(description="The SHA-256 of the agreement's text.")] = None
 
 
 class Gap(BaseModel):
@@ -40,6 +43,13 @@ class Gap(BaseModel):
 class Shape(BaseModel):
     """What was done to the data before you got it: nothing, while it is your own."""
 
+    resolution_floor: Annotated[
+        Duration | None, Field(description="Whole buckets of this length alone, and of whole multiples.")
+    ] = None
+    minimum_samples: Annotated[int | None, Field(description="Buckets with fewer samples are absent.")] = None
+    aggregates: Annotated[list[Aggregate] | None, Field(description="The others are null.")] = None
+    embargo: Annotated[Duration | None, Field(description="What is younger than this is absent.")] = None
+
 
 class Segment(BaseModel):
     """A stretch of one stream with one owner; each row carries the number of its segment."""
@@ -51,7 +61,7 @@ class Segment(BaseModel):
     owner: Annotated[str, Field(examples=["sme-a"])]
     trial: Annotated[str | None, Field(examples=["tool-wear-2026"])]
     basis: SegmentBasis
-    licence: str | None
+    licence: Annotated[str | None, Field(description="An SPDX expression, where an agreement declares one.")]
     shape: Shape
     origins: Annotated[
         list[Literal["live", "history", "replay", "simulated", "imported"]],

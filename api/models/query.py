@@ -8,13 +8,17 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from api.answers.media import Format, Medium
 from api.cursor import Cursors
 from api.field import Duration, Moment, SlugText, Words
-from fieldlab.errors import InvalidCursor
+from fieldlab.errors import InvalidCursor, InvalidInput
+from fieldlab.ownership.decision import NOTHING_SAID, Ask
 from fieldlab.ownership.interval import Interval
 from fieldlab.ownership.scope import ReadScope
+from fieldlab.ownership.terms import DataFormat
+from fieldlab.readings.aggregate import Aggregate
 from fieldlab.readings.instant import FOREVER, NEVER, Instant
-from fieldlab.storage.selection import Aggregate, Answer, Last, Position, Selection, StatusFilter, StreamsOf, Wanted
+from fieldlab.storage.selection import Answer, Last, Position, Selection, StatusFilter, StreamsOf, Wanted
 
 _LONGEST_ADDRESS = 2_000
 _BESIDE_THE_QUESTION = frozenset({"limit", "cursor", "format"})
@@ -52,6 +56,14 @@ class StreamsQuery(BaseModel):
     asset: Annotated[
         SlugText | None, Field(description="All streams of this asset that you may see, instead of `stream`.")
     ] = None
+    basis: Annotated[
+        UUID | None,
+        Field(description="The agreement under which to read what is not your own, where several fit."),
+    ] = None
+    purpose: Annotated[
+        Words | None,
+        Field(description="What for, where an agreement asks; the header `Data-Purpose` says the same."),
+    ] = None
     format: Annotated[
         Words | None,
         Field(description="`json` or `csv`; wins over Accept. `text/csv;header=comment` puts the segments above."),
@@ -66,6 +78,16 @@ class StreamsQuery(BaseModel):
     def wanted(self) -> Wanted:
         """Give which streams are asked for."""
         return StreamsOf(asset=self.asset) if self.asset is not None else tuple(self.stream)
+
+    def ask(self, stated: str | None, medium: Medium) -> Ask:
+        """Give on what ground, for what and in which format is asked; `stated` is the purpose in the header.
+
+        Raises InvalidInput where the two purposes differ.
+        """
+        if None not in {self.purpose, stated} and self.purpose != stated:
+            raise InvalidInput("purpose and the header Data-Purpose differ; state one purpose.")
+        format_ = DataFormat.CSV if medium.format is Format.CSV else DataFormat.JSON
+        return Ask(basis=self.basis, purpose=self.purpose or stated, format=format_)
 
     def address(self, path: str, **changes: object) -> str:
         """Write the query as the address of a GET, with some of its parameters changed, without its format.
@@ -120,7 +142,9 @@ class MeasurementsQuery(StreamsQuery):
             raise PydanticCustomError("invalid-input", "aggregate needs a step, such as step=1m.")
         return self
 
-    def selection(self, scope: ReadScope, cursors: Cursors) -> Selection:
+    def selection(
+        self, scope: ReadScope, cursors: Cursors, ask: Ask = NOTHING_SAID, *, preview: UUID | None = None
+    ) -> Selection:
         """Give the selection to read; raises InvalidCursor for a cursor of another query or participant."""
         interval: Interval | Last = (
             Last(duration=self.last)
@@ -140,6 +164,8 @@ class MeasurementsQuery(StreamsQuery):
             step=self.step,
             aggregates=tuple(self.aggregate) or (Aggregate.MEAN,),
             after=after,
+            ask=ask,
+            preview=preview,
         )
 
     def next(self, scope: ReadScope, cursors: Cursors, answer: Answer) -> str | None:

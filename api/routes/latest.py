@@ -11,7 +11,7 @@ from api.answers.response import respond
 from api.desk import AtDesk
 from api.guarded import Caller, guarded_router
 from api.models.query import StreamsQuery
-from api.routes.measurements import ANSWER
+from api.routes.measurements import ANSWER, refusals_noted
 from fieldlab.assets.participant import Permission
 from fieldlab.storage import read
 
@@ -26,11 +26,14 @@ def router() -> APIRouter:
     ) -> Response:
         """The newest sample of each stream that you may see; after your time on a machine that is your last one.
 
-        A stream without one has no row. Each row is a segment of its own.
+        A stream without one has no row, and neither has one that an agreement opens above a resolution floor alone.
+        Each row is a segment of its own.
         """
         scope.require(Permission.DATA_READ)
         medium = choose(query.format, request.headers.get("accept"))
-        answer = await read.latest(scope, desk.engine, query.wanted())
+        ask = query.ask(request.headers.get("data-purpose"), medium)
+        async with refusals_noted(scope, desk):
+            answer = await read.latest(scope, desk.engine, query.wanted(), ask)
         return respond(answer, medium, next_cursor=None, next_=None, decision=query.address("/v1/latest"))
 
     return routes

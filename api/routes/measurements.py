@@ -1,5 +1,7 @@
 """The query: samples or buckets, each with its owner; and the decision behind them alone."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Query
@@ -14,8 +16,12 @@ from api.guarded import Caller, guarded_router
 from api.models.answer import Decision, Measurements
 from api.models.query import MeasurementsQuery
 from fieldlab.assets.participant import Permission
+from fieldlab.errors import InvalidInput, OutsideAgreement
+from fieldlab.ownership.decision import servable
 from fieldlab.ownership.scope import ReadScope
-from fieldlab.storage import read
+from fieldlab.readings.duration import format_duration
+from fieldlab.storage import agreements, read
+from fieldlab.storage.selection import Answer, StatusFilter
 
 ANSWER: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -38,8 +44,10 @@ def router() -> APIRouter:
         """Samples, or with `step` buckets, of the streams you ask for, in pages.
 
         You get the stretches that you may see, and each row carries the number of its segment, which names the owner;
-        a stretch that is not yours is absent. CSV has the columns `owner` and `segment`, the segments themselves behind
-        the `Link` to `describedby`, and the next page behind that to `next`.
+        a stretch that is not yours is absent. What an agreement opens comes on its terms, which the segment names: with
+        a resolution floor ask for a `step` of whole multiples; aggregates that are not allowed are null. CSV has the
+        columns `owner` and `segment`, the segments themselves behind the `Link` to `describedby`, and the next page
+        behind that to `next`.
         """
         return await _measurements(request, scope, desk, query)
 
@@ -71,11 +79,37 @@ def router() -> APIRouter:
     return routes
 
 
+@asynccontextmanager
+async def refusals_noted(scope: ReadScope, desk: Desk) -> AsyncIterator[None]:
+    """Record a stated purpose that an agreement does not allow, for both of its parties to see."""
+    try:
+        yield
+    except OutsideAgreement as refused:
+        if refused.agreement is not None and refused.purpose is not None:
+            await agreements.note_refused_purpose(scope, desk.engine, refused.agreement, refused.purpose)
+        raise
+
+
+def refuse_unservable(answer: Answer, query: MeasurementsQuery) -> None:
+    """Raise InvalidInput where every segment has a resolution floor that the question does not keep to."""
+    good_only = query.status is StatusFilter.GOOD
+    if answer.segments and not servable(answer.segments, query.step, good_only=good_only):
+        floors = sorted({segment.basis.shape.resolution_floor or 0 for segment in answer.segments})
+        wanted = " and ".join(format_duration(floor) for floor in floors)
+        raise InvalidInput(
+            f"All of this is under agreements with a resolution floor of {wanted}: ask with a step that is a whole "
+            "multiple of it, and without status=good. GET /v1/segments shows each segment's shape."
+        )
+
+
 async def _measurements(request: Request, scope: ReadScope, desk: Desk, query: MeasurementsQuery) -> Response:
     scope.require(Permission.DATA_READ)
     medium = choose(query.format, request.headers.get("accept"))
     cursors = desk.cursors
-    answer = await read.measurements(scope, desk.engine, query.selection(scope, cursors))
+    ask = query.ask(request.headers.get("data-purpose"), medium)
+    async with refusals_noted(scope, desk):
+        answer = await read.measurements(scope, desk.engine, query.selection(scope, cursors, ask))
+    refuse_unservable(answer, query)
     cursor = query.next(scope, cursors, answer)
     settled = (
         {"last": None, "from": answer.interval.start, "until": answer.interval.until}
@@ -93,8 +127,10 @@ async def _measurements(request: Request, scope: ReadScope, desk: Desk, query: M
 
 async def _segments(request: Request, scope: ReadScope, desk: Desk, query: MeasurementsQuery) -> Response:
     scope.require(Permission.DATA_READ)
-    choose(query.format, request.headers.get("accept"))
+    medium = choose(query.format, request.headers.get("accept"))
     cursors = desk.cursors
-    answer = await read.measurements(scope, desk.engine, query.selection(scope, cursors))
+    ask = query.ask(request.headers.get("data-purpose"), medium)
+    async with refusals_noted(scope, desk):
+        answer = await read.measurements(scope, desk.engine, query.selection(scope, cursors, ask))
     body = as_json.write_head(answer, query.next(scope, cursors, answer))
     return Response(body, media_type=Format.JSON.value)

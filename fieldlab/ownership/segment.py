@@ -2,23 +2,41 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
 
 from fieldlab.ownership.interval import Interval
+from fieldlab.readings.aggregate import Aggregate
 from fieldlab.readings.gap import Cause
 from fieldlab.readings.origin import Origin
 
 
 class BasisKind(StrEnum):
-    """Why the reader may see a segment."""
+    """Why the reader may see a segment; a preview shows an owner its own data as a grantee would see it."""
 
     OWN = "own"
+    AGREEMENT = "agreement"
+    PREVIEW = "preview"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shape:
+    """What an agreement does to data before it is given; durations in microseconds, 0 and None for nothing."""
+
+    resolution_floor: int | None = None
+    minimum_samples: int | None = None
+    aggregates: tuple[Aggregate, ...] | None = None
+    embargo: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Basis:
-    """The ground of a right to read one segment."""
+    """The ground of a right to read one segment: for an agreement its id, the SHA-256 of its text, and its terms."""
 
     kind: BasisKind
+    agreement: UUID | None = None
+    hash: str | None = None
+    licence: str | None = None
+    shape: Shape = Shape()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

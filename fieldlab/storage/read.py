@@ -7,6 +7,7 @@ stream is NotFound, a hidden stretch is absent. The database decides the same on
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
+from uuid import UUID
 
 import numpy as np
 from sqlalchemy import text
@@ -14,18 +15,20 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fieldlab.assets.asset import Stream
 from fieldlab.errors import InvalidCursor
+from fieldlab.ownership.decision import NOTHING_SAID, Ask, Decision, Right, decide
 from fieldlab.ownership.interval import ALWAYS, Interval
 from fieldlab.ownership.paging import remaining
 from fieldlab.ownership.scope import ReadScope
-from fieldlab.ownership.segment import Basis, BasisKind, Segment, SegmentGap
+from fieldlab.ownership.segment import BasisKind, Segment, SegmentGap
+from fieldlab.readings.aggregate import Aggregate
 from fieldlab.readings.gap import Cause
 from fieldlab.readings.instant import FOREVER, Instant
 from fieldlab.readings.origin import Origin, origin_of
 from fieldlab.readings.status import shown
+from fieldlab.storage import agreements
 from fieldlab.storage.catalogue import wanted
 from fieldlab.storage.columns import fetch, instants
 from fieldlab.storage.selection import (
-    Aggregate,
     Answer,
     BucketRows,
     Last,
@@ -37,25 +40,25 @@ from fieldlab.storage.selection import (
 )
 from fieldlab.storage.transaction import Bound, reading
 
-_SEGMENTS: Final = text("SELECT * FROM visible.segments(:streams, :start, :until)")
-"""The decision: which stretches of the asked streams the reader may see, cut at tenure boundaries."""
+_RIGHTS: Final = text("SELECT * FROM visible.segments(:streams, :start, :until, CAST(:preview AS uuid))")
+"""The rights to decide on: which stretches of the asked streams the reader may see, cut at tenure boundaries."""
 
-_GAPS: Final = text("SELECT tenure, start, until, cause FROM visible.gaps(:streams, :start, :until)")
+_GAPS: Final = text("SELECT tenure, start, until, cause, agreement FROM visible.gaps(:streams, :start, :until)")
 """The known holes within those stretches."""
 
 _SAMPLES: Final = """
     SELECT time, value, text, status, origin
-    FROM visible.samples(%(stream)s, %(start)s, %(until)s, %(limit)s, %(good_only)s)
+    FROM visible.samples(%(stream)s, %(start)s, %(until)s, %(limit)s, %(good_only)s, %(under)s)
 """
 """The samples of one stretch, or those whose status is good, oldest first."""
 
-_LATEST: Final = text("SELECT * FROM visible.latest(:streams)")
+_LATEST: Final = text("SELECT * FROM visible.latest(:streams, CAST(:under AS uuid[]))")
 """The newest readable sample of each stream."""
 
 _BUCKETS: Final = """
     SELECT number, start, mean, lowest, highest, count, origins
     FROM visible.buckets(%(numbers)s, %(streams)s, %(tenures)s, %(starts)s, %(untils)s, %(step)s, %(good_only)s,
-                         %(limit)s)
+                         %(limit)s, %(under)s)
 """
 """Aggregates of each stretch over the grid of the Unix epoch, of samples whose status is not bad, or only good."""
 
@@ -66,14 +69,15 @@ _COMPUTED: Final = (Aggregate.MEAN, Aggregate.MIN, Aggregate.MAX, Aggregate.COUN
 async def measurements(scope: ReadScope, engine: AsyncEngine, selection: Selection) -> Answer:
     """Answer one page of samples, or of buckets if the selection has a step.
 
-    Raises NotFound for a stream that is not there or hidden, InvalidCursor for a page after a stream that is not asked.
+    Raises NotFound for a stream that is not there or hidden, InvalidCursor for a page after a stream that is not asked,
+    OutsideAgreement for a purpose or format that an agreement does not allow.
     """
     async with reading(scope, engine) as bound:
         streams = await wanted(bound, selection.streams)
         interval = selection.interval
         if isinstance(interval, Last):
             interval = interval.before(bound.decided_at)
-        decided = await _decide(bound, streams, interval)
+        decided = await _decide(bound, streams, interval, selection.ask, preview=selection.preview)
         left = _left(streams, decided, selection)
         rows: SampleRows | BucketRows
         if selection.step is None:
@@ -90,14 +94,19 @@ async def measurements(scope: ReadScope, engine: AsyncEngine, selection: Selecti
     )
 
 
-async def latest(scope: ReadScope, engine: AsyncEngine, streams: Wanted) -> Answer:
+async def latest(scope: ReadScope, engine: AsyncEngine, streams: Wanted, ask: Ask = NOTHING_SAID) -> Answer:
     """Answer the newest readable value of each stream, one segment a row; a stream without a value has no row.
 
-    Raises NotFound for a stream that is not there or hidden.
+    Nothing is newest below a resolution floor. Raises NotFound for a stream that is not there or hidden,
+    OutsideAgreement for a purpose or format that an agreement does not allow.
     """
     async with reading(scope, engine) as bound:
         found = await wanted(bound, streams)
-        newest = (await bound.connection.execute(_LATEST, {"streams": [stream.key for stream in found]})).all()
+        keys = [stream.key for stream in found]
+        decided = await _rights(bound, keys, ALWAYS, ask)
+        bases = {segment.basis.agreement: segment.basis for segment in decided.segments}
+        asked = {"streams": keys, "under": [id_ for id_ in bases if id_ is not None]}
+        newest = (await bound.connection.execute(_LATEST, asked)).all()
     return Answer(
         decided_at=bound.decided_at,
         interval=ALWAYS,
@@ -110,7 +119,7 @@ async def latest(scope: ReadScope, engine: AsyncEngine, streams: Wanted) -> Answ
                 tenure=row.tenure,
                 owner=row.owner,
                 trial=row.trial,
-                basis=Basis(kind=BasisKind(row.basis)),
+                basis=bases[row.agreement],
                 origins=(origin_of(row.origin),),
             )
             for number, row in enumerate(newest)
@@ -124,30 +133,52 @@ async def latest(scope: ReadScope, engine: AsyncEngine, streams: Wanted) -> Answ
     )
 
 
-async def _decide(bound: Bound, streams: Sequence[Stream], interval: Interval) -> tuple[Segment, ...]:
-    asked = {
-        "streams": [stream.key for stream in streams],
-        "start": interval.start,
-        "until": min(interval.until, FOREVER),
-    }
-    rights = (await bound.connection.execute(_SEGMENTS, asked)).all()
-    gaps: dict[int, list[SegmentGap]] = {}
-    for row in await bound.connection.execute(_GAPS, asked):
+async def _decide(
+    bound: Bound, streams: Sequence[Stream], interval: Interval, ask: Ask, *, preview: UUID | None
+) -> tuple[Segment, ...]:
+    keys = [stream.key for stream in streams]
+    decided = await _rights(bound, keys, interval, ask, preview=preview)
+    gaps: dict[tuple[int, UUID | None], list[SegmentGap]] = {}
+    for row in await bound.connection.execute(_GAPS, _asked(keys, interval)):
         hole = SegmentGap(interval=Interval(start=row.start, until=row.until), cause=Cause(row.cause))
-        gaps.setdefault(row.tenure, []).append(hole)
+        gaps.setdefault((row.tenure, row.agreement), []).append(hole)
     return tuple(
-        Segment(
-            number=number,
+        replace(segment, gaps=_within(segment.interval, gaps[segment.tenure, segment.basis.agreement]))
+        if (segment.tenure, segment.basis.agreement) in gaps
+        else segment
+        for segment in decided.segments
+    )
+
+
+async def _rights(
+    bound: Bound, keys: Sequence[int], interval: Interval, ask: Ask, *, preview: UUID | None = None
+) -> Decision:
+    rows = (await bound.connection.execute(_RIGHTS, {**_asked(keys, interval), "preview": preview})).all()
+    rights = [
+        Right(
             stream=row.stream,
             interval=Interval(start=row.start, until=row.until),
             tenure=row.tenure,
             owner=row.owner,
             trial=row.trial,
-            basis=Basis(kind=BasisKind(row.basis)),
-            gaps=tuple(gaps.get(row.tenure, ())),
+            kind=BasisKind(row.basis),
+            agreement=row.agreement,
         )
-        for number, row in enumerate(rights)
-    )
+        for row in rows
+    ]
+    held = {right.agreement for right in rights if right.agreement is not None}
+    decided = decide(rights, await agreements.of_ids(bound, held) if held else {}, ask)
+    decided.require(ask)
+    return decided
+
+
+def _asked(keys: Sequence[int], interval: Interval) -> dict[str, object]:
+    return {"streams": list(keys), "start": interval.start, "until": min(interval.until, FOREVER)}
+
+
+def _within(interval: Interval, gaps: Iterable[SegmentGap]) -> tuple[SegmentGap, ...]:
+    clipped = ((gap, gap.interval.clipped(interval)) for gap in gaps)
+    return tuple(replace(gap, interval=part) for gap, part in clipped if part is not None)
 
 
 def _left(streams: Sequence[Stream], segments: Sequence[Segment], selection: Selection) -> Sequence[Segment]:
@@ -174,12 +205,15 @@ async def _samples(
     origins: dict[int, set[Origin]] = {}
     more = False
     for segment in segments:
+        if segment.basis.shape.resolution_floor is not None:
+            continue
         asked = {
             "stream": segment.stream,
             "start": segment.interval.start,
             "until": segment.interval.until,
             "good_only": selection.status is StatusFilter.GOOD,
             "limit": room + 1,
+            "under": segment.basis.agreement,
         }
         found = await fetch(bound, _SAMPLES, asked)
         more = len(found) > room
@@ -203,6 +237,7 @@ async def _samples(
 async def _aggregated(
     bound: Bound, selection: Selection, step: int, decided: Sequence[Segment], left: Sequence[Segment]
 ) -> tuple[BucketRows, dict[int, set[Origin]], bool]:
+    under = [segment.basis.agreement for segment in left]
     asked = {
         "step": step,
         "numbers": [segment.number for segment in left],
@@ -212,6 +247,7 @@ async def _aggregated(
         "untils": [segment.interval.until for segment in left],
         "good_only": selection.status is StatusFilter.GOOD,
         "limit": selection.limit + 1,
+        "under": under if any(under) else None,
     }
     found = await fetch(bound, _BUCKETS, asked)
     more = len(found) > selection.limit

@@ -175,6 +175,49 @@ secret = Table(
     Column("value", LargeBinary, nullable=False),
 )
 
+agreement = Table(
+    "agreement",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=func.gen_random_uuid()),
+    Column("owner_id", ForeignKey(participant.c.id), nullable=False),
+    Column("grantee_id", ForeignKey(participant.c.id), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("proposed_by", Text, nullable=False),
+    Column("proposed_at", _TIME, nullable=False, server_default=_NOW),
+    Column("answer_by", _TIME, nullable=False),
+    Column("replaces", ForeignKey("fieldlab.agreement.id")),
+    Column("terms", Text, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("trial", Text),
+    Column("data_from", _TIME, nullable=False),
+    Column("data_until", _TIME, nullable=False),
+    Column("valid_from", _TIME, nullable=False),
+    Column("valid_until", _TIME, nullable=False),
+    Column("embargo", Interval, nullable=False),
+    Column("resolution_floor", BigInteger),
+    Column("minimum_samples", Integer),
+    Column("aggregates", ARRAY(Text)),
+)
+
+agreement_stream = Table(
+    "agreement_stream",
+    metadata,
+    Column("agreement_id", ForeignKey(agreement.c.id), primary_key=True),
+    Column("stream_id", ForeignKey(stream.c.id), primary_key=True),
+)
+
+agreement_event = Table(
+    "agreement_event",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", _TIME, nullable=False, server_default=_NOW),
+    Column("agreement_id", ForeignKey(agreement.c.id), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("participant_id", ForeignKey(participant.c.id), nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
 measurement = Table(
     "measurement",
     metadata,

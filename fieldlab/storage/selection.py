@@ -8,20 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldlab.assets.asset import Stream
+from fieldlab.ownership.decision import NOTHING_SAID, Ask
 from fieldlab.ownership.interval import Interval
 from fieldlab.ownership.segment import Segment
+from fieldlab.readings.aggregate import Aggregate
 from fieldlab.readings.instant import Instant
 
 Int64 = NDArray[np.int64]
-
-
-class Aggregate(StrEnum):
-    """What can be computed over a bucket; over values whose status is not bad."""
-
-    MEAN = "mean"
-    MIN = "min"
-    MAX = "max"
-    COUNT = "count"
 
 
 class StatusFilter(StrEnum):
@@ -68,7 +61,8 @@ class Position:
 class Selection:
     """Streams over `[start, until)`, at most `limit` rows a page.
 
-    With `step` (microseconds, a positive whole number) the answer has buckets on the grid of the Unix epoch.
+    With `step` (microseconds, a positive whole number) the answer has buckets on the grid of the Unix epoch. `ask` says
+    on what ground, for what and in which format. With `preview` an owner sees what that agreement opens, and only that.
     """
 
     streams: Wanted
@@ -78,6 +72,8 @@ class Selection:
     step: int | None = None
     aggregates: tuple[Aggregate, ...] = ()
     after: Position | None = None
+    ask: Ask = NOTHING_SAID
+    preview: UUID | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -101,8 +97,8 @@ class SampleRows:
 class BucketRows:
     """Buckets in columns of equal length, by stream, segment and time; a bucket without a sample is absent.
 
-    `times` are their starts, `aggregates` one column for each that was asked. `partial` tells that a hand-over or an
-    end of the asked range cuts the bucket.
+    `times` are their starts, `aggregates` one column for each that was asked, with None where an agreement does not
+    allow it. `partial` tells that a hand-over or an end of the asked range cuts the bucket.
     """
 
     times: Int64

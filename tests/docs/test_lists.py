@@ -14,11 +14,12 @@ from fieldlab.assets import lab
 from fieldlab.assets.asset import Kind, Nature
 from fieldlab.assets.participant import Permission, Role
 from fieldlab.assets.source import Wire
+from fieldlab.readings.aggregate import Aggregate
 from fieldlab.readings.gap import Cause
 from fieldlab.readings.instant import Instant
 from fieldlab.readings.origin import Origin
 from fieldlab.readings.reject import Reason
-from fieldlab.storage.selection import Aggregate, StatusFilter
+from fieldlab.storage.selection import StatusFilter
 from gateway.monitor import Health, health, monitor
 from gateway.tally import Tallies
 from tests.architecture.checkout import ROOT

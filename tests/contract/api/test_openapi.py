@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from api.examples import AGREEMENT
 from tests.contract.api.test_routes import app
 from tests.integration.api.lab import Floor, busy_morning, floor
 from tests.servers.database import Database
@@ -47,6 +48,9 @@ async def test_every_example_in_the_document_runs(database: Database) -> None:
         tried = 0
         for method, path, operation in OPERATIONS:
             for request in requests(method, path, operation):
+                if AGREEMENT in request["url"]:
+                    id_ = await agreement_for(lab, operation["operationId"])
+                    request["url"] = request["url"].replace(AGREEMENT, id_)
                 answer = await lab["lab"].request(**request)
                 assert answer.status_code in {200, 201}, (request, answer.text)
                 tried += 1
@@ -71,6 +75,27 @@ async def test_answers_with_measurements_look_as_the_document_says(database: Dat
         Decision.model_validate(alone, extra="forbid")
 
 
+STEPS_BEFORE = {
+    "withdraw_agreement": ("lab", ()),
+    "suspend_agreement": ("researcher", ("approve",)),
+    "resume_agreement": ("researcher", ("approve", "suspend")),
+    "terminate_agreement": ("researcher", ("approve",)),
+}
+"""Who proposes, and what the lab then does, so that the lab can take the step."""
+
+
+async def agreement_for(lab: Floor, operation: str) -> str:
+    """Make an agreement of the lab with the researcher in the state that an operation's example needs."""
+    proposer, steps = STEPS_BEFORE.get(operation, ("researcher", ()))
+    body = {"owner": "lab", "grantee": "researcher", "enforced": {"streams": ["mill-1.spindle_current"]}}
+    made = await lab[proposer].post("/v1/agreements", json=body)
+    assert made.status_code == 201, made.text
+    id_ = str(made.json()["id"])
+    for step in steps:
+        assert (await lab["lab"].post(f"/v1/agreements/{id_}/{step}")).status_code == 200
+    return id_
+
+
 async def each_carries_segments_with_owners(lab: Floor) -> None:
     """Whatever route answers with measurements names their owners."""
     carrying = [
@@ -78,8 +103,19 @@ async def each_carries_segments_with_owners(lab: Floor) -> None:
         for method, path, operation in OPERATIONS
         if method == "get" and "Measurements" in str(operation["responses"]["200"])
     ]
-    assert set(carrying) == {"/v1/measurements", "/v1/latest"}
-    for path in carrying:
+    assert set(carrying) == {"/v1/measurements", "/v1/latest", "/v1/agreements/{id}/preview"}
+    proposed = await lab["sme-a"].post(
+        "/v1/agreements", json={"grantee": "researcher", "enforced": {"streams": ["mill-1.spindle_current"]}}
+    )
+    shown = (
+        await lab["sme-a"].get(
+            f"/v1/agreements/{proposed.json()['id']}/preview", params={"stream": "mill-1.spindle_current"}
+        )
+    ).json()
+    assert {segment["owner"] for segment in shown["segments"]} == {"sme-a"}
+    assert {segment["basis"]["kind"] for segment in shown["segments"]} == {"preview"}
+    assert shown["rows"]
+    for path in set(carrying) - {"/v1/agreements/{id}/preview"}:
         body = (await lab["sme-a"].get(path, params={"asset": "mill-1"})).json()
         assert body["rows"]
         numbers = {segment["segment"]: segment for segment in body["segments"]}

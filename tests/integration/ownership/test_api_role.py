@@ -137,7 +137,7 @@ def test_only_the_product_s_views_are_readable_of_all_that_the_product_made(floo
             "     OR has_table_privilege('fieldlab_api', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER'))"
         ).fetchall()
     assert {name for (name,) in readable} == {
-        "visible.participant", "visible.asset", "visible.stream", "visible.tenure",
+        "visible.participant", "visible.asset", "visible.stream", "visible.tenure", "visible.agreement",
         "visible.account", "visible.reject", "visible.discovery",
     }  # fmt: skip
 
@@ -161,7 +161,7 @@ def test_no_function_tells_of_what_is_hidden(floor: Floor, marks: Marks) -> None
         functions = admin.execute(
             "SELECT p.oid::regproc::text, string_to_array(oidvectortypes(p.proargtypes), ', ') FROM pg_proc AS p "
             "JOIN pg_namespace AS n ON n.oid = p.pronamespace "
-            "WHERE p.prokind = 'f' AND p.provolatile <> 'i' AND p.pronargs <= 8 "
+            "WHERE p.prokind = 'f' AND p.provolatile <> 'i' AND p.pronargs <= 10 "
             "  AND has_function_privilege('fieldlab_api', p.oid, 'EXECUTE') "
             "  AND has_schema_privilege('fieldlab_api', n.oid, 'USAGE') ORDER BY 1"
         ).fetchall()
@@ -246,6 +246,9 @@ PLANS = [
     "SELECT * FROM visible.latest(ARRAY[1, 2, 3])",
     "SELECT * FROM visible.extent(ARRAY[1, 2, 3])",
     "SELECT * FROM visible.minutes(ARRAY[1, 2, 3], '-infinity', 'infinity')",
+    "SELECT * FROM visible.agreement WHERE terms > ''",
+    "SELECT * FROM visible.agreements(ARRAY[gen_random_uuid()])",
+    "SELECT * FROM visible.agreement_events(gen_random_uuid())",
     "SELECT * FROM visible.buckets('{0}', '{3}', '{3}', '{-infinity}', '{infinity}', 60000000, false, 1000000)",
 ]
 SCANS = re.compile(

@@ -7,9 +7,10 @@ import pytest
 
 from fieldlab.errors import NotFound
 from fieldlab.ownership.interval import ALWAYS, Interval
+from fieldlab.readings.aggregate import Aggregate
 from fieldlab.readings.instant import FOREVER, MINUTE, SECOND, Instant
 from fieldlab.storage import catalogue, read
-from fieldlab.storage.selection import Aggregate, Answer, BucketRows, SampleRows, Selection, StatusFilter
+from fieldlab.storage.selection import Answer, BucketRows, SampleRows, Selection, StatusFilter
 from tests.integration.ownership.floor import CURRENT, JOINT, MONDAY, STATE, TUESDAY, WEDNESDAY, Floor
 
 AROUND_TUESDAY = [Instant(TUESDAY + offset) for offset in (-1, 0, 1)]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.duration import format_duration, parse_duration
 from fieldlab.errors import InvalidInput
+from fieldlab.readings.duration import format_duration, parse_duration
 
 UNITS = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 LONGEST = 36_525 * UNITS["d"]
