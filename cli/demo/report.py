@@ -13,6 +13,7 @@ from cli.demo.scene import MILL, ROBOT, Scene
 from fieldlab.readings.instant import Instant
 
 _PATIENCE: Final = 10.0
+_MOST_ROWS: Final = "100000"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +73,8 @@ async def segments(api: str, scene: Scene, until: Instant) -> dict[str, list[dic
     for name, token in scene.tokens.items():
         seen[name] = []
         for asset in (MILL, ROBOT):
-            asked = {"asset": asset, "from": str(start), "until": str(until), "step": "1d", "aggregate": "count"}
+            asked = {"asset": asset, "from": str(start), "until": str(until), "step": "1m", "aggregate": "count"}
+            asked["limit"] = _MOST_ROWS
             answer = await fetch(f"{api}/v1/measurements?{urlencode(asked)}", token)
             seen[name].extend(_together(asset, answer))
     return seen

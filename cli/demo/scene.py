@@ -1,4 +1,4 @@
-"""What the demo is about: its lab, who is who, and the hand-over of the mill within the last ten minutes."""
+"""What the demo is about: its lab, who is who, the hand-over of the mill within the last ten minutes, an agreement."""
 
 import json
 from contextlib import suppress
@@ -15,11 +15,13 @@ from cli.demo.parts import Database, Ports
 from fieldlab.assets.lab import Lab
 from fieldlab.assets.participant import Permission
 from fieldlab.errors import TenureConflict, Unauthenticated
+from fieldlab.ownership.agreement import Action, State
 from fieldlab.ownership.interval import Interval
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.ownership.tenure import Tenure
+from fieldlab.ownership.terms import Declared, Enforced, Terms
 from fieldlab.readings.instant import MINUTE, SECOND, Instant
-from fieldlab.storage import keys, tenures
+from fieldlab.storage import agreements, catalogue, keys, tenures
 from fieldlab.storage.database import open_async_engine, open_engine
 from fieldlab.storage.declare import declare
 from fieldlab.storage.extent import newest
@@ -31,12 +33,12 @@ _MANY: Final = 10_000
 _BOOKED: Final = 24 * 60 * MINUTE
 _KEPT: Final = timedelta(days=365)
 
-_READ: Final = frozenset({Permission.DATA_READ, Permission.DATA_LIVE})
+_READ: Final = frozenset({Permission.DATA_READ, Permission.DATA_LIVE, Permission.AGREEMENTS_WRITE})
 WHO: Final = {
     "operator": ("lab", _READ | {Permission.LAB_ADMIN}, "runs the lab: books machines, sees no tenant's values"),
     "sme-a": ("sme-a", _READ, "had the mill until the hand-over"),
     "sme-b": ("sme-b", _READ, "has the mill since the hand-over"),
-    "researcher": ("researcher", _READ, "owns the robot"),
+    "researcher": ("researcher", _READ, "owns the robot; sees sme-a's part of the mill by the minute, by agreement"),
 }
 """For each name: the participant, what its token allows, and a line for people."""
 
@@ -73,8 +75,10 @@ async def prepare(database: Database, ports: Ports, directory: Path, now: Instan
             tokens = _tokens(directory / "tokens.json")
             for name, token in tokens.items():
                 try:
-                    await keys.authenticate(api, token)
+                    known = (await keys.authenticate(api, token)).permissions
                 except Unauthenticated:
+                    known = frozenset()
+                if not known >= WHO[name][1]:
                     with engine.begin() as connection:
                         tokens[name] = _issue(connection, name)
             _keep(directory / "tokens.json", tokens)
@@ -85,6 +89,7 @@ async def prepare(database: Database, ports: Ports, directory: Path, now: Instan
             middle = Instant(first + (now - first) // 2 // MINUTE * MINUTE)
             if first < middle < now:
                 await _book(operator, api, first, middle)
+            await _permit(api, tokens)
             return Scene(tokens=tokens, since=since, with_sme_a=await _last_of_sme_a(operator, api, now))
         finally:
             await api.dispose()
@@ -106,6 +111,22 @@ async def _last_of_sme_a(operator: ReadScope, api: AsyncEngine, now: Instant) ->
     listed = await tenures.listed(operator, api, asset=MILL, limit=_MANY)
     own = [entry.tenure.interval for entry in listed if entry.tenure.owner == "sme-a" and entry.tenure.booked]
     return max(interval for interval in own if interval.until <= now)
+
+
+async def _permit(api: AsyncEngine, tokens: dict[str, str]) -> None:
+    """Let sme-a offer the researcher its part of the mill, in buckets of a minute, and the researcher approve."""
+    owner, grantee = await keys.authenticate(api, tokens["sme-a"]), await keys.authenticate(api, tokens["researcher"])
+    if await agreements.listed(owner, api, state=State.ACTIVE, limit=1):
+        return
+    streams = await catalogue.streams(owner, api, asset=MILL, limit=1000)
+    terms = Terms(
+        owner=owner.participant,
+        grantee=grantee.participant,
+        enforced=Enforced(streams=tuple(stream.reference for stream in streams), resolution_floor=MINUTE),
+        declared=Declared(licence="CC-BY-NC-4.0", attribution=owner.participant),
+    )
+    offered = await agreements.propose(owner, api, terms, answer_within=_BOOKED)
+    await agreements.step(grantee, api, offered.id, Action.APPROVE)
 
 
 def _issue(connection: Connection, name: str) -> str:

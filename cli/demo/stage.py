@@ -180,6 +180,7 @@ def _introduce(console: Console, ports: Ports, scene: Scene) -> None:
     for name, url in (
         ("sme-a", f"{chart}&last={long_enough}m&step=1m&aggregate=mean,max,count"),
         ("sme-b", f"{chart}&last=15m&format=csv"),
+        ("researcher", f"{chart}&last={long_enough}m&step=1m&aggregate=mean,count"),
         ("researcher", f"{api}/v1/latest?stream={ROBOT}.joint_1&stream={ROBOT}.power"),
     ):
         console.print(f"  curl -s -H 'Authorization: Bearer {scene.tokens[name]}' '{url}'", soft_wrap=True)

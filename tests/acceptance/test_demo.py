@@ -56,7 +56,11 @@ def test_shows_both_wires_and_each_company_its_own_part_then_goes_on_from_what_i
     assert after[0]["owner"] == "sme-b"
     assert before[0]["samples"] == 15 * seconds(before[0]), "one sample a second of each stream, none missing"
     assert -15 < 15 * seconds(after[0]) - after[0]["samples"] <= 15 * 5, "all but what was measured while stopping"
-    assert {segment["asset"] for segment in told["segments_by_participant"]["researcher"]} == {"robot-1"}
+    by_agreement, *own = told["segments_by_participant"]["researcher"]
+    assert {segment["asset"] for segment in own} == {"robot-1"}
+    assert (by_agreement["asset"], by_agreement["owner"]) == ("mill-1", "sme-a")
+    assert by_agreement["until"] == before[0]["until"], "the researcher sees nothing of the next tenant's"
+    assert by_agreement["samples"] == before[0]["samples"], "in whole minutes, each with samples enough"
     assert sum(segment["samples"] for segment in told["segments_by_participant"]["operator"]) == 0
 
     second = run(place, "--seconds", "15", "--json")
