@@ -75,6 +75,7 @@ class Attendance:
         self._standing = session.subscription.standing
         self._mender = Mender(session, record.holes, waiting, slug=slug)
         self._returning = not session.subscription.continued
+        self._missing_since = record.heard
         self._since = Instant.now()
         self._before = dict(record.last)
         self._unseen: set[str] = set()
@@ -181,7 +182,7 @@ class Attendance:
         if not self._returning or not self._record.attended:
             return
         self._returning = False
-        since, backfill = self._record.heard, self._record.backfill
+        since, backfill = self._missing_since, self._record.backfill
         if not self._record.wanted.nodes or (since is None and not backfill):
             return
         until = max(published, Instant((since or 0) + 1))

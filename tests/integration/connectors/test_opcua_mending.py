@@ -1,5 +1,6 @@
 """What was missed over OPC UA is fetched from the server's history, and the gap is closed; or it stays, and says so."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 
@@ -192,3 +193,19 @@ async def test_a_server_that_keeps_no_history_leaves_the_gap_as_it_is() -> None:
         await sink.until(lambda: 1.0 in sink.values())
     assert closed(sink) == []
     await machine.stop()
+
+
+async def test_a_first_connection_that_takes_its_time_leaves_no_gap(machine: Machine) -> None:
+    create = machine.server.iserver.subscription_service.create_monitored_items
+
+    async def slow(params: ua.CreateMonitoredItemsParameters) -> list[ua.MonitoredItemCreateResult]:
+        await asyncio.sleep(0.3)
+        return await create(params)
+
+    vars(machine.server.iserver.subscription_service)["create_monitored_items"] = slow
+    sink, connector = Sink(), connect(machine, "current", "speed", items_per_call=1)
+    async with running(connector, sink):
+        await wait_for(lambda: connector.connected)
+        await count(machine, range(2, 4))
+        await sink.until(lambda: 3.0 in sink.values())
+    assert sink.gaps == []
