@@ -1,0 +1,86 @@
+"""The OPC UA connector against a server of another maker: node-opcua."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from connectors.registry import build
+from fieldlab.assets.source import Source, Wire
+from fieldlab.ports import Connector
+from fieldlab.readings.origin import Origin, origin_of
+from tests.contract.connectors.relay import relay
+from tests.contract.connectors.sink import Sink, running, wait_for
+from tests.servers.node_opcua import node_opcua
+from tests.servers.unavailable import Unavailable
+
+MANY = 10_000
+
+
+def address(name: str) -> str:
+    return f"nsu=urn:fieldlab:test:machine;s={name}"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    try:
+        with node_opcua(variables=MANY) as url:
+            yield url
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+
+
+def connect(url: str, directory: Path, *names: str, **options: object) -> Connector:
+    every = {"security": "none", "publishing_interval": 100, "keep_alive": 500} | options
+    source = Source(id=1, slug="mill", wire=Wire.OPCUA, url=url, options=every)
+    connector = build(source, client_name="gateway-1", environment={}, directory=directory)
+    connector.watch([address(name) for name in names])
+    return connector
+
+
+def of_history(sink: Sink) -> bool:
+    return any(origin_of(one) is Origin.HISTORY for delivery in sink.deliveries for one in delivery.samples.origins)
+
+
+async def test_a_cut_cable_loses_no_value_of_a_counter_and_the_past_comes_from_history(
+    server: str, tmp_path: Path
+) -> None:
+    sink, port = Sink(), urlsplit(server).port or 0
+    await asyncio.sleep(1.0)  # so that there is a past
+    async with relay("127.0.0.1", port) as cable:
+        connector = connect(f"opc.tcp://127.0.0.1:{cable.port}", tmp_path, "Mill/Counter", backfill="PT1H")
+        async with running(connector, sink):
+            await wait_for(lambda: connector.connected)
+            await sink.until(lambda: len(sink.values()) > 5)
+            cable.cut()
+            await wait_for(lambda: not connector.connected)
+            await wait_for(lambda: connector.connected)
+            seen = len(sink.values())
+            await sink.until(lambda: len(sink.values()) > seen + 5)
+            await sink.until(lambda: of_history(sink))
+            await asyncio.sleep(0.5)
+    values = sorted({int(value or 0) for value in sink.values()})
+    assert values == list(range(values[0], values[0] + len(values))), (
+        "nothing is missing; what comes twice is stored once"
+    )
+    assert sink.gaps == []
+
+
+@pytest.mark.parametrize("policy", ["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"])
+async def test_encrypted_sessions_carry_arrays(server: str, tmp_path: Path, policy: str) -> None:
+    sink = Sink()
+    async with running(connect(server, tmp_path, "Mill/Axes", security=policy), sink):
+        await sink.until(lambda: sink.values() == [1.0, 2.0, 3.0])
+
+
+async def test_ten_thousand_nodes_are_subscribed_within_twenty_seconds(server: str, tmp_path: Path) -> None:
+    sink, began = Sink(), time.monotonic()
+    connector = connect(server, tmp_path, *(f"v{place}" for place in range(MANY)))
+    async with running(connector, sink):
+        await sink.until(lambda: len(sink.values()) == MANY)
+        assert time.monotonic() - began < 20
+    assert sorted(sink.values(), key=lambda value: value or 0) == [float(place) for place in range(MANY)]
+    assert sink.rejects == []
