@@ -1,7 +1,7 @@
 # The same words everywhere: by hand, in the documentation and in .ci/run.
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types imports links bench lock clean
+.PHONY: help demo test check format lint types imports links bench torture lock clean
 
 help: ## show these lines
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -39,6 +39,10 @@ links:
 bench: ## measure against the physical limit; options in ARGS="…"
 	@.ci/environment dev
 	@$(BIN)/python -m bench $(ARGS)
+
+torture: ## kill and break everything again and again while data comes in; KILLS=100, replay with ARGS="--seed N"
+	@.ci/environment dev
+	@$(BIN)/python -m tests.torture --kills $(or $(KILLS),100) $(ARGS)
 
 lock: ## write constraints.txt anew; ARGS=--upgrade takes the newest of everything
 	@.ci/environment dev
