@@ -174,6 +174,39 @@ async def test_a_row_that_the_database_refuses_is_found_and_kept_and_its_neighbo
     assert [(reason, "sane" in detail) for reason, detail, *_ in rejected(database)] == [("refused_by_database", True)]
 
 
+async def test_a_payload_of_ten_megabytes_is_kept_whole_and_holds_nothing_up(
+    database: Database, tmp_path: Path
+) -> None:
+    declare(database)
+    huge = Reject(reason=Reason.MALFORMED, detail="Too long.", raw=b"x" * 10_000_000, received_at=Instant.now())
+    async with gateway(database.gateway, tmp_path) as running:
+        for at in range(4):
+            running.wires["mqtt"].hand_over(
+                Delivery(samples=samples(float(at), start=START + at * SECOND), rejects=(huge,))
+            )
+        health = await running.settled()
+        assert (health["stored"], health["rejected"]) == (4, 4)
+    assert [len(raw) for _, _, raw, *_ in rejected(database)] == [10_000_000] * 4
+
+
+async def test_a_delivery_larger_than_a_batch_is_written_in_several(database: Database, tmp_path: Path) -> None:
+    streams = declare(database)
+    async with gateway(database.gateway, tmp_path, limits=Limits(batch=100)) as running:
+        running.wires["mqtt"].hand_over(samples(*map(float, range(950)), step=1000))
+        running.wires["mqtt"].hand_over(samples(*map(float, range(950)), step=1000))
+        health = await running.settled()
+        assert (health["stored"], health["duplicates"]) == (950, 950)
+    assert accounts(database) == [(streams["number"], 1900, 950, 950, 0)]
+
+
+async def test_a_clock_that_goes_back_loses_nothing(database: Database, tmp_path: Path) -> None:
+    declare(database)
+    async with gateway(database.gateway, tmp_path) as running:
+        running.wires["mqtt"].hand_over(samples(3.0, 2.0, 1.0, start=START + 9 * SECOND, step=-SECOND))
+        await running.settled()
+    assert [row[1:3] for row in stored(database)] == [(7, 1.0), (8, 2.0), (9, 3.0)]
+
+
 async def test_gaps_are_noted_for_the_streams_that_they_concern(database: Database, tmp_path: Path) -> None:
     streams = declare(database)
     gap = Gap(start=START, until=Instant(START + SECOND), cause=Cause.SESSION_LOST)
