@@ -237,10 +237,11 @@ def entry_of(record: Record) -> Entry:
 
 
 def _records(group: Sequence[Arrival]) -> list[Record]:
-    """Put the deliveries of each source together."""
-    by_source: dict[int, list[Arrival]] = {}
-    for arrival in group:
-        by_source.setdefault(arrival.source, []).append(arrival)
+    """Put the deliveries of each source together; one whose columns do not fit together stays alone."""
+    together: dict[tuple[int, int | None], list[Arrival]] = {}
+    for at, arrival in enumerate(group):
+        alone = None if arrival.delivery.samples.even else at
+        together.setdefault((arrival.source, alone), []).append(arrival)
     return [
         Record.of(
             Samples.joined(arrival.delivery.samples for arrival in arrivals),
@@ -249,7 +250,7 @@ def _records(group: Sequence[Arrival]) -> list[Record]:
             source=source,
             received_at=arrivals[-1].received_at,
         )
-        for source, arrivals in by_source.items()
+        for (source, _), arrivals in together.items()
     ]
 
 

@@ -19,6 +19,7 @@ from gateway.discoveries import Discoveries
 from gateway.intake import Intake, Spooled
 from gateway.limits import Limits
 from gateway.outage import Outage
+from gateway.record import spoilt
 from gateway.tally import Tallies
 
 _log: Final = logging.getLogger(__name__)
@@ -95,12 +96,30 @@ class Pump:
         return await self._on_spool(lambda: self._plan(taken, catalogue))
 
     def _plan(self, taken: Sequence[Spooled], catalogue: Catalogue) -> Plan:
-        """Bind what was taken, hold what is not bound, and plan the writing of the rest."""
+        """Bind what was taken, hold what is not bound, and plan the writing of the rest.
+
+        A record that nobody thought of becomes a reject; it must not stop the others.
+        """
+        try:
+            return self._planned(taken, catalogue)
+        except Exception:  # noqa: BLE001 - whatever it is, the records behind it must be written
+            _log.exception("some of %d records cannot be worked on; they become rejects", len(taken))
+        kept = [one if self._sound(one, catalogue) else replace(one, record=spoilt(one.record)) for one in taken]
+        return self._planned(kept, catalogue)
+
+    def _planned(self, taken: Sequence[Spooled], catalogue: Catalogue) -> Plan:
         batch, unbound = bound(taken, catalogue, discipline=self._limits.discipline)
-        if unbound:
-            refusals = self._discoveries.hold(unbound, batch=batch.last)
-            batch = replace(batch, refusals=(*batch.refusals, *refusals))
-        return plan(batch)
+        planned = plan(batch)
+        if unbound and (refusals := self._discoveries.hold(unbound, batch=batch.last)):
+            planned = plan(replace(batch, refusals=(*batch.refusals, *refusals)))
+        return planned
+
+    def _sound(self, one: Spooled, catalogue: Catalogue) -> bool:
+        try:
+            plan(bound([one], catalogue, discipline=self._limits.discipline)[0])
+        except Exception:  # noqa: BLE001 - whatever it is, it is kept
+            return False
+        return True
 
     async def _write(self, planned: Plan) -> None:
         batch = planned.batch

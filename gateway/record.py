@@ -19,6 +19,9 @@ from gateway.block import Block, split
 SAMPLE_BYTES: Final = 64
 """About what a sample takes in memory."""
 
+_MOST_KEPT: Final = 1024 * 1024
+"""Bytes of a reject for which the gateway is to blame."""
+
 _VERSION: Final = 1
 _HEAD: Final = struct.Struct("<BII")
 _COLUMNS: Final = (
@@ -59,6 +62,8 @@ class Record:
     ) -> "Record":
         """Put what arrived into arrays; a sample that no array can hold becomes a reject."""
         unfit: tuple[Reject, ...] = ()
+        if not samples.even:
+            unfit, samples = (_uneven(samples, received_at),), Samples()
         try:
             block = Block.of(samples, source=source, received_at=received_at)
         except (OverflowError, TypeError, ValueError):
@@ -78,6 +83,20 @@ class Record:
                 rejects=() if start else self.rejects,
                 gaps=() if start else self.gaps,
             )
+
+
+def spoilt(record: Record) -> Record:
+    """Turn a record that could not be worked on into one that holds its bytes as a reject."""
+    reject = Reject(
+        reason=Reason.MALFORMED,
+        detail="The gateway could not work on these samples; its log says why. Report it, with the bytes kept here.",
+        raw=encode(record)[:_MOST_KEPT],
+        received_at=record.received_at,
+        samples=max(record.size, 1),
+    )
+    return Record.of(
+        Samples(), rejects=[reject], gaps=record.gaps, source=record.source, received_at=record.received_at
+    )
 
 
 def encode(record: Record) -> bytes:
@@ -166,6 +185,16 @@ def _decode(body: bytes) -> Record:
     )
     received_at = Instant(words["received_at"])
     return Record(received_at=received_at, block=block, rejects=tuple(rejects), gaps=gaps)
+
+
+def _uneven(samples: Samples, received_at: Instant) -> Reject:
+    return Reject(
+        reason=Reason.MALFORMED,
+        detail="The connector handed over columns of different lengths; report it, with what is kept here.",
+        raw=repr(samples).encode(errors="backslashreplace")[:_MOST_KEPT],
+        received_at=received_at,
+        samples=max(len(samples), 1),
+    )
 
 
 def _constant(column: NDArray[Any]) -> int | None:

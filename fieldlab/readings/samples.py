@@ -23,6 +23,12 @@ class Samples:
     def __len__(self) -> int:
         return len(self.addresses)
 
+    @property
+    def even(self) -> bool:
+        """Tell whether the columns are of equal length, as they have to be."""
+        columns = (self.times, self.values, self.texts, self.statuses, self.origins)
+        return all(len(column) == len(self.addresses) for column in columns)
+
     @staticmethod
     def joined(parts: Iterable["Samples"]) -> "Samples":
         """Put several sets of samples behind one another, in order."""

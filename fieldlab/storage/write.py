@@ -14,13 +14,14 @@ from psycopg import errors
 from fieldlab.assets.asset import Kind
 from fieldlab.errors import Unavailable
 from fieldlab.readings.gap import Cause
-from fieldlab.readings.instant import Instant
+from fieldlab.readings.instant import MINUTE, Instant
 from fieldlab.readings.reject import Reason
 from fieldlab.storage.account import AccountEntry, Fate, Fates, Refusal, account_of
 from fieldlab.storage.connect import connect
 from fieldlab.storage.encode import HEADER, TRAILER, ArrayDumper, encode
 from fieldlab.storage.rows import Rows
 
+_DAY: Final = 24 * 60 * MINUTE
 _BLOCK: Final = 64 * 1024
 _MOST_ANNOUNCED: Final = 900
 """Streams that a message of 8,000 bytes names."""
@@ -275,7 +276,7 @@ class Writer:
             except errors.UniqueViolation:
                 self._ask_first = True
             except psycopg.Error as error:
-                if careful or not _blames_a_row(error):
+                if careful or connection.closed or _blames_the_server(error):
                     raise
                 careful = True
             else:
@@ -312,7 +313,7 @@ class Writer:
         left = left[fates[left] == Fate.STORED]
         refused: dict[int, str] = {}
         if careful:
-            refused = _bisect(connection, rows, left)
+            refused = _refused(connection, rows, left)
             fates[list(refused)] = Fate.REFUSED
         elif len(left):
             encoded, with_text = encode(rows.take(left))
@@ -395,15 +396,38 @@ def _copy(connection: psycopg.Connection, encoded: bytes, *, with_text: bool) ->
 
 
 def _known(connection: psycopg.Connection, rows: Rows) -> list[tuple[int, bool]]:
-    """Give the positions of rows whose key is stored, and whether with the same value, text and status."""
+    """Give the positions of rows whose key is stored, and whether with the same value, text and status.
+
+    It asks for one day after the other, since a look-up that spans many chunks pays for each of them.
+    """
+    days = rows.times // _DAY
+    known: list[tuple[int, bool]] = []
+    for day in np.unique(days).tolist():
+        of_day = np.flatnonzero(days == day)
+        known += [(int(of_day[at]), same) for at, same in _known_within(connection, rows.take(of_day))]
+    return known
+
+
+def _known_within(connection: psycopg.Connection, rows: Rows) -> list[tuple[int, bool]]:
     positions = range(len(rows))
     numbers = rows.values if rows.numeric.all() else [rows.values[at] if rows.numeric[at] else None for at in positions]
     texts = [rows.texts.get(at) for at in positions] if rows.texts else None
     return connection.execute(_KNOWN, [rows.streams, rows.times, numbers, texts, rows.statuses], binary=True).fetchall()
 
 
-def _bisect(connection: psycopg.Connection, rows: Rows, positions: NDArray[np.int64]) -> dict[int, str]:
-    """Copy all rows but those that the database refuses; give their positions and what it said of each."""
+def _refused(connection: psycopg.Connection, rows: Rows, positions: NDArray[np.int64]) -> dict[int, str]:
+    """Copy all rows but those that the database refuses; give their positions and what it said of each.
+
+    An error that may be the server's own counts against a row only when other rows are taken.
+    """
+    refused = _bisect(connection, rows, positions)
+    doubtful = [error for error in refused.values() if not _blames_a_row(error)]
+    if doubtful and len(refused) == len(positions):
+        raise doubtful[0]
+    return {position: _told(error) for position, error in refused.items()}
+
+
+def _bisect(connection: psycopg.Connection, rows: Rows, positions: NDArray[np.int64]) -> dict[int, psycopg.Error]:
     if not len(positions):
         return {}
     try:
@@ -413,10 +437,10 @@ def _bisect(connection: psycopg.Connection, rows: Rows, positions: NDArray[np.in
     except errors.UniqueViolation:
         raise
     except psycopg.Error as error:
-        if not _blames_a_row(error):
+        if connection.closed or _blames_the_server(error):
             raise
         if len(positions) == 1:
-            return {int(positions[0]): _told(error)}
+            return {int(positions[0]): error}
         middle = len(positions) // 2
         return _bisect(connection, rows, positions[:middle]) | _bisect(connection, rows, positions[middle:])
     return {}
@@ -497,12 +521,19 @@ def _bounds(gaps: Sequence[StreamGap]) -> list[list[object]]:
     ]
 
 
-_BLAMING_CLASSES: Final = ("22", "23", "54", "P0")
+_OF_A_ROW: Final = ("22", "23", "54", "P0")
 """Data exceptions, broken constraints, exceeded limits, and what a trigger raises (PostgreSQL, appendix A)."""
+
+_OF_THE_SERVER: Final = ("08", "25", "28", "3D", "40", "53", "55", "57", "58")
+"""Connection, transaction, authorisation, conflict, resources, operator intervention, system."""
 
 
 def _blames_a_row(error: psycopg.Error) -> bool:
-    return (error.sqlstate or "").startswith(_BLAMING_CLASSES)
+    return (error.sqlstate or "").startswith(_OF_A_ROW)
+
+
+def _blames_the_server(error: psycopg.Error) -> bool:
+    return error.sqlstate is None or error.sqlstate.startswith(_OF_THE_SERVER)
 
 
 def _told(error: psycopg.Error) -> str:

@@ -17,6 +17,8 @@ from fieldlab.readings.instant import SECOND, Instant
 from fieldlab.readings.origin import Clock, Origin
 from fieldlab.readings.reject import Reason, Reject
 from fieldlab.readings.samples import Samples
+from gateway.bind import Bindings, Bound, Discipline, bind
+from gateway.block import Block
 from gateway.limits import Limits
 from tests.integration.gateway.wire import START, Wires, accounts, declare, gateway, rejected, samples, stored, until
 from tests.servers.database import Database
@@ -197,6 +199,43 @@ async def test_a_delivery_larger_than_a_batch_is_written_in_several(database: Da
         health = await running.settled()
         assert (health["stored"], health["duplicates"]) == (950, 950)
     assert accounts(database) == [(streams["number"], 1900, 950, 950, 0)]
+
+
+async def test_a_delivery_that_does_not_fit_together_is_kept_and_holds_nothing_up(
+    database: Database, tmp_path: Path
+) -> None:
+    declare(database)
+    uneven = samples(1.0, 2.0, 3.0)
+    uneven.values.pop()
+    async with gateway(database.gateway, tmp_path) as running:
+        running.wires["mqtt"].hand_over(samples(4.0, start=START + 4 * SECOND))
+        running.wires["mqtt"].hand_over(uneven)
+        running.wires["mqtt"].hand_over(samples(5.0, start=START + 5 * SECOND))
+        health = await running.settled()
+        assert (health["stored"], health["rejected"]) == (2, 3)
+    assert [(reason, count) for reason, *_, count in rejected(database)] == [("malformed", 3)]
+
+
+async def test_a_record_that_nobody_thought_of_becomes_a_reject_and_its_neighbours_are_stored(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(database)
+
+    def bind_but_not_thirteen(block: Block, bindings: Bindings, *, discipline: Discipline) -> Bound:
+        if 13.0 in block.values:
+            raise ZeroDivisionError
+        return bind(block, bindings, discipline=discipline)
+
+    monkeypatch.setattr("gateway.batches.bind", bind_but_not_thirteen)
+    async with gateway(database.gateway, tmp_path, limits=Limits(group=1, linger=0)) as running:
+        for value in (12.0, 13.0, 14.0):
+            running.wires["mqtt"].hand_over(samples(value, start=START + int(value) * SECOND))
+        health = await running.settled()
+    assert health["stored"] + health["rejected"] == 3
+    assert 13.0 not in [row[2] for row in stored(database)]
+    assert [(reason, "could not work on" in detail) for reason, detail, *_ in rejected(database)] == [
+        ("malformed", True)
+    ]
 
 
 async def test_a_clock_that_goes_back_loses_nothing(database: Database, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """What the writer promises of a batch: written once, whole, and every row exactly as it was."""
 
 import math
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +137,32 @@ def test_bad_rows_stored_rows_and_new_ones_in_one_batch_find_their_fates(databas
         ("conflict", 3),
         ("refused_by_database", 3),
     }
+
+
+def test_an_error_of_unknown_kind_is_blamed_on_a_row_only_when_others_are_taken(database: Database) -> None:
+    declare(database)
+    with psycopg.connect(database.admin) as connection:
+        connection.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " IF NEW.value = 13 THEN RAISE EXCEPTION 'bad luck' USING ERRCODE = 'XX000'; END IF; RETURN NEW; END $$;"
+            "CREATE TRIGGER refuse BEFORE INSERT ON fieldlab.measurement FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )
+    with Writer(database.gateway, spool="one") as writer:
+        assert counts(writer.write(plan(batch(rows_of(*map(float, range(20))), 1)))) == [19, 0, 0, 1]
+        with pytest.raises(Unavailable, match="bad luck"):
+            writer.write(plan(batch(rows_of(13.0, start=BEGIN + 99 * SECOND), 2)))
+        assert writer.written() == 1
+    assert [detail for _, detail, *_ in rejected(database)] == ["The database refuses this row: bad luck."]
+
+
+def test_rows_of_many_days_are_looked_up_as_fast_as_those_of_one(database: Database) -> None:
+    rows = rows_of(*map(float, range(2000)))
+    wide = replace(rows, times=BEGIN + np.arange(2000) // 20 * 86_400 * SECOND + np.arange(2000) % 20)
+    with Writer(database.gateway, spool="one") as writer:
+        writer.write(plan(batch(wide, 1)))
+        begin = time.monotonic()
+        assert counts(writer.write(plan(batch(wide, 2)))) == [0, 2000, 0, 0]
+        assert time.monotonic() - begin < 3
 
 
 def test_a_database_that_is_not_there_is_unavailable_and_nothing_more(tmp_path: Path) -> None:
