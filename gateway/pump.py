@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -25,6 +26,7 @@ from gateway.tally import Tallies
 _log: Final = logging.getLogger(__name__)
 
 _TRIM_EVERY: Final = 1.0
+_REPORT_EVERY: Final = 1.0
 _FOLD_EVERY: Final = 60.0
 _EXPIRE_EVERY: Final = 60.0
 
@@ -62,6 +64,7 @@ class Pump:
         self._written = 0
         self._trimmed = 0
         self._begun = False
+        self._report_at = 0.0
 
     async def bind(self, catalogue: Catalogue) -> None:
         """Bind by this catalogue from now on; what is held at addresses that it binds is written too."""
@@ -130,7 +133,14 @@ class Pump:
             await self.bind(self._catalogue)
 
     def _backlog(self, batch: Batch) -> tuple[Backlog, ...]:
-        """Say what will wait behind the batch, for each source that it touches or that has something waiting."""
+        """Say what will wait behind the batch, for each source that it touches or that has something waiting.
+
+        It is said once a second, and whenever nothing will be left.
+        """
+        last_one = not self._intake.behind
+        if not last_one and time.monotonic() < self._report_at:
+            return ()
+        self._report_at = time.monotonic() + _REPORT_EVERY
         sources, counts = np.unique(batch.rows.sources, return_counts=True)
         written = dict(zip(sources.tolist(), counts.tolist(), strict=True))
         for one in batch.refusals:

@@ -60,7 +60,7 @@ _CLOSE_GAP: Final = """
     SELECT fieldlab.close_gaps(%s::integer[], %s::timestamptz[], %s::timestamptz[], %s::text[], %s::bigint[])
 """
 
-# Ends a batch: advances the spool, appends to the accounts, announces; false if the batch was written before.
+# Ends a batch: advances the spool, appends to the accounts, announces; fails if the batch was written before.
 _SETTLE: Final = """
     SELECT fieldlab.settle(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::integer[], %s::bigint[], %s::timestamptz[], %s)
 """
@@ -267,18 +267,20 @@ class Writer:
             if self._written >= batch.last:
                 return self._settled_before(batch)
             try:
-                with connection.transaction():
-                    if self._ask_first or careful:
-                        outcome, clean = self._ask(connection, planned, backlog, careful=careful)
-                    else:
-                        outcome, clean = self._trust(connection, planned, backlog), True
-                    self._unsure = (batch.last, outcome)
-            except errors.UniqueViolation:
-                self._ask_first = True
+                connection.execute("BEGIN")
+                if self._ask_first or careful:
+                    outcome, clean = self._ask(connection, planned, backlog, careful=careful)
+                else:
+                    outcome, clean = self._trust(connection, planned, backlog), True
             except psycopg.Error as error:
-                if careful or connection.closed or _blames_the_server(error):
+                if connection.closed or _blames_the_server(error):
                     raise
-                careful = True
+                connection.rollback()
+                if isinstance(error, errors.UniqueViolation):
+                    self._ask_first = True
+                elif careful:
+                    raise
+                careful = careful or not isinstance(error, errors.UniqueViolation)
             else:
                 self._ask_first = not clean
                 self._written = batch.last
@@ -296,8 +298,9 @@ class Writer:
             _copy(connection, planned.encoded, with_text=planned.with_text)
         _refuse(connection, planned.refusals)
         _note_gaps(connection, planned.batch.gaps)
-        self._settle(connection, planned.batch, planned.entry, planned.announced, backlog)
-        return Outcome(fates=planned.fates)
+        outcome = Outcome(fates=planned.fates)
+        self._settle(connection, planned.batch, outcome, planned.entry, planned.announced, backlog)
+        return outcome
 
     def _ask(
         self, connection: psycopg.Connection, planned: Plan, backlog: Sequence[Backlog], *, careful: bool
@@ -321,30 +324,34 @@ class Writer:
         _refuse(connection, (*batch.refusals, *_refusals(batch, fates, refused)))
         _note_gaps(connection, batch.gaps)
         entry = account_of(rows, planned.order, fates, batch.refusals)
-        self._settle(connection, batch, entry, _announced(rows, fates), backlog)
-        return Outcome(fates=fates), not known
+        outcome = Outcome(fates=fates)
+        self._settle(connection, batch, outcome, entry, _announced(rows, fates), backlog)
+        return outcome, not known
 
     def _settle(
         self,
         connection: psycopg.Connection,
         batch: Batch,
+        outcome: Outcome,
         entry: AccountEntry,
         announced: str | None,
         backlog: Sequence[Backlog],
     ) -> None:
-        settled = connection.execute(
-            _SETTLE,
-            [
-                *(self._spool, batch.first, batch.last),
-                *(entry.sources, entry.streams, entry.hours, entry.stored, entry.duplicates, entry.rejected),
-                [one.source for one in backlog],
-                [one.samples for one in backlog],
-                [one.oldest for one in backlog],
-                announced,
-            ],
-        ).fetchone()
-        if settled is None or not settled[0]:
-            raise errors.SerializationFailure("the spool was advanced by another process")
+        """End the batch and commit, in one round trip; the outcome is kept in case that the answer does not arrive."""
+        self._unsure = (batch.last, outcome)
+        with connection.pipeline():
+            connection.execute(
+                _SETTLE,
+                [
+                    *(self._spool, batch.first, batch.last),
+                    *(entry.sources, entry.streams, entry.hours, entry.stored, entry.duplicates, entry.rejected),
+                    [one.source for one in backlog],
+                    [one.samples for one in backlog],
+                    [one.oldest for one in backlog],
+                    announced,
+                ],
+            )
+            connection.execute("COMMIT")
 
     def _connected(self) -> psycopg.Connection:
         if self._connection is None or self._connection.closed:

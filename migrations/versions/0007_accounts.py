@@ -95,11 +95,12 @@ COMMENT ON FUNCTION fieldlab.open_spool IS 'Tells up to which record a spool is 
 CREATE FUNCTION fieldlab.settle(of_spool text, first bigint, last bigint,
     sources integer[], streams integer[], hours integer[], stored integer[], duplicates integer[], rejected integer[],
     waiting_sources integer[], waiting_samples bigint[], waiting_oldest timestamptz[], announced text)
-RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE fieldlab.spool SET written = last, settled_at = now() WHERE name = of_spool AND written < first;
     IF NOT FOUND THEN
-        RETURN false;
+        RAISE EXCEPTION 'spool % is written beyond record % already', of_spool, first
+            USING ERRCODE = 'serialization_failure';
     END IF;
     IF cardinality(sources) > 0 THEN
         INSERT INTO fieldlab.account_entry (sources, streams, hours, stored, duplicates, rejected)
@@ -113,10 +114,9 @@ BEGIN
     IF announced IS NOT NULL THEN
         PERFORM pg_notify('fieldlab_measurements', announced);
     END IF;
-    RETURN true;
 END $$;
 COMMENT ON FUNCTION fieldlab.settle IS
-    'Ends a batch: advances its spool, appends to the accounts and announces it; false if it was written before.';
+    'Ends a batch: advances its spool, appends to the accounts and announces it; fails if it was written before.';
 
 CREATE FUNCTION fieldlab.fold_accounts() RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
