@@ -16,6 +16,7 @@ from api.openapi import DescribedApp
 from api.routes import (
     agreements,
     assets,
+    catalogue,
     discoveries,
     docs,
     health,
@@ -66,7 +67,19 @@ def create_app(settings: ApiSettings) -> FastAPI:
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,
     )
-    answering = (me, participants, assets, streams, measurements, latest, tenures, agreements, ingest, discoveries)
+    answering = (
+        me,
+        participants,
+        assets,
+        streams,
+        catalogue,
+        measurements,
+        latest,
+        tenures,
+        agreements,
+        ingest,
+        discoveries,
+    )
     for part in (*answering, health, docs, problems):
         app.include_router(part.router())
     handle_errors(app)

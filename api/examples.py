@@ -39,6 +39,11 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
         },
     ),
     "stream": Examples(parameters={"id": _STREAM}),
+    "catalogue": Examples(
+        parameters={"q": "spindle"},
+        requests={"All rotational speeds of a machine": "/v1/catalogue?asset=mill-1&quantity=rotational%20speed"},
+    ),
+    "catalogue_as_dcat": Examples(parameters={"asset": "mill-1"}),
     "measurements": Examples(
         parameters={"stream": [_STREAM], "last": "15m"},
         requests={

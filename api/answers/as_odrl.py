@@ -11,6 +11,7 @@ from typing import Any, Final
 from fieldlab.ownership.agreement import Agreement, State
 from fieldlab.ownership.interval import Interval
 from fieldlab.ownership.terms import Terms
+from fieldlab.readings.duration import format_seconds
 
 MEDIA_TYPE: Final = "application/ld+json"
 PROFILE: Final = "urn:fieldlab:odrl:"
@@ -105,6 +106,4 @@ def _typed(value: str, kind: str) -> _Node:
 
 
 def _seconds(micros: int) -> _Node:
-    whole, rest = divmod(micros, 1_000_000)
-    fraction = f".{rest:06d}".rstrip("0") if rest else ""
-    return _typed(f"PT{whole}{fraction}S", "duration")
+    return _typed(format_seconds(micros), "duration")

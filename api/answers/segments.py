@@ -30,9 +30,9 @@ def segment_document(segment: Segment, stream: str) -> Document:
         "until": str(segment.interval.until),
         "owner": segment.owner,
         "trial": segment.trial,
-        "basis": _basis(segment.basis),
+        "basis": basis_document(segment.basis),
         "licence": segment.basis.licence,
-        "shape": _shape(segment.basis.shape),
+        "shape": shape_document(segment.basis.shape),
         "origins": [origin.name.lower() for origin in segment.origins],
         "gaps": [
             {"from": str(gap.interval.start), "until": str(gap.interval.until), "cause": gap.cause.value}
@@ -41,13 +41,15 @@ def segment_document(segment: Segment, stream: str) -> Document:
     }
 
 
-def _basis(basis: Basis) -> Document:
+def basis_document(basis: Basis) -> Document:
+    """Write why something may be seen."""
     if basis.agreement is None:
         return {"kind": basis.kind.value}
     return {"kind": basis.kind.value, "agreement": str(basis.agreement), "hash": basis.hash}
 
 
-def _shape(shape: Shape) -> Document:
+def shape_document(shape: Shape) -> Document:
+    """Write what an agreement does to data; empty where it does nothing."""
     written: Document = {}
     if shape.resolution_floor is not None:
         written["resolution_floor"] = format_duration(shape.resolution_floor)

@@ -54,12 +54,22 @@ async def page(
 
     `fetch` takes the place after which to begin (None for the start) and how many; `place` is a row's place.
     """
+    kept, cursor = await cut(scope, cursors, query, route=route, fetch=fetch, place=place)
+    return Page(items=[shown(row) for row in kept], next=cursor)
+
+
+async def cut(
+    scope: ReadScope,
+    cursors: Cursors,
+    query: ListQuery,
+    *,
+    route: str,
+    fetch: Callable[[list[Any] | None, int], Awaitable[Sequence[Row]]],
+    place: Callable[[Row], list[str | int]],
+) -> tuple[Sequence[Row], str | None]:
+    """Give the rows of one page as they are, and the cursor of the next one."""
     question = query.question(route)
     after = cursors.open(scope, question, query.cursor) if query.cursor else None
     rows = await fetch(after, query.limit + 1)
     kept = rows[: query.limit]
-    more = len(rows) > query.limit
-    return Page(
-        items=[shown(row) for row in kept],
-        next=cursors.seal(scope, question, place(kept[-1])) if more else None,
-    )
+    return kept, cursors.seal(scope, question, place(kept[-1])) if len(rows) > query.limit else None

@@ -45,6 +45,12 @@ def format_duration(micros: int) -> str:
     return f"{micros // _MICROS[unit]}{unit}"
 
 
+def format_seconds(micros: int) -> str:
+    """Write whole microseconds as XML Schema and ISO 8601 have it, in seconds: 60000000 as `PT60S`."""
+    whole, rest = divmod(micros, _MICROS["s"])
+    return f"PT{whole}{f'.{rest:06d}'.rstrip('0') if rest else ''}S"
+
+
 def _counted(text: str, whole: str, fraction: str | None, unit: str) -> int:
     digits = fraction or ""
     scale: int = 10 ** len(digits)

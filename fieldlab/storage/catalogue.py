@@ -113,13 +113,13 @@ async def streams(
     }
     async with reading(scope, engine) as bound:
         found = (await bound.connection.execute(_STREAMS, asked)).all()
-        return await _with_extent(bound, [_stream(row) for row in found])
+        return await with_extent(bound, [stream_of(row) for row in found])
 
 
 async def stream(scope: ReadScope, engine: AsyncEngine, reference: str) -> Stream:
     """Give one stream by id or reference; raises NotFound for one that is not there or hidden."""
     async with reading(scope, engine) as bound:
-        (found,) = await _with_extent(bound, await resolve(bound, [reference]))
+        (found,) = await with_extent(bound, await resolve(bound, [reference]))
         return found
 
 
@@ -133,7 +133,7 @@ async def resolve(bound: Bound, references: Sequence[str]) -> tuple[Stream, ...]
     asked = {"ids": ids, "assets": [pair[0] for pair in pairs], "names": [pair[1] for pair in pairs]}
     known: dict[str, Stream] = {}
     for row in await bound.connection.execute(_RESOLVE, asked):
-        found = _stream(row)
+        found = stream_of(row)
         known[str(found.id)] = known[found.reference] = found
     chosen: dict[int, Stream] = {}
     for reference in references:
@@ -151,10 +151,11 @@ async def wanted(bound: Bound, streams: Wanted) -> tuple[Stream, ...]:
     rows = (await bound.connection.execute(_OF_ASSET, {"asset": streams.asset})).all()
     if not rows:
         raise NotFound(f"There is no asset {streams.asset!r}; GET /v1/assets lists those you can see.")
-    return tuple(_stream(row) for row in rows if row.key is not None)
+    return tuple(stream_of(row) for row in rows if row.key is not None)
 
 
-async def _with_extent(bound: Bound, found: Sequence[Stream]) -> tuple[Stream, ...]:
+async def with_extent(bound: Bound, found: Sequence[Stream]) -> tuple[Stream, ...]:
+    """Give streams with their first and last readable time, within a bound transaction."""
     extents = await bound.connection.execute(_EXTENT, {"streams": [stream.key for stream in found]})
     edges = {row.stream: (row.first, row.last) for row in extents}
     return tuple(
@@ -163,7 +164,8 @@ async def _with_extent(bound: Bound, found: Sequence[Stream]) -> tuple[Stream, .
     )
 
 
-def _stream(row: Row[Any]) -> Stream:
+def stream_of(row: Row[Any]) -> Stream:
+    """Read a stream from a row of `visible.stream`."""
     return Stream(
         key=row.key,
         id=row.id,

@@ -4,7 +4,7 @@ Every public function takes a `ReadScope` first. What the scope's participant ma
 stream is NotFound, a hidden stretch is absent. The database decides the same once more, in its views and functions.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fieldlab.assets.asset import Stream
 from fieldlab.errors import InvalidCursor
+from fieldlab.ownership.agreement import Agreement
 from fieldlab.ownership.decision import NOTHING_SAID, Ask, Decision, Right, decide
 from fieldlab.ownership.interval import ALWAYS, Interval
 from fieldlab.ownership.paging import remaining
@@ -153,6 +154,16 @@ async def _decide(
 async def _rights(
     bound: Bound, keys: Sequence[int], interval: Interval, ask: Ask, *, preview: UUID | None = None
 ) -> Decision:
+    rights, agreed = await held(bound, keys, interval, preview=preview)
+    decided = decide(rights, agreed, ask)
+    decided.require(ask)
+    return decided
+
+
+async def held(
+    bound: Bound, keys: Sequence[int], interval: Interval, *, preview: UUID | None = None
+) -> tuple[list[Right], Mapping[UUID, Agreement]]:
+    """Give what there is to decide on: the reader's rights to streams within an interval, and the agreements behind."""
     rows = (await bound.connection.execute(_RIGHTS, {**_asked(keys, interval), "preview": preview})).all()
     rights = [
         Right(
@@ -166,10 +177,8 @@ async def _rights(
         )
         for row in rows
     ]
-    held = {right.agreement for right in rights if right.agreement is not None}
-    decided = decide(rights, await agreements.of_ids(bound, held) if held else {}, ask)
-    decided.require(ask)
-    return decided
+    found = {right.agreement for right in rights if right.agreement is not None}
+    return rights, await agreements.of_ids(bound, found) if found else {}
 
 
 def _asked(keys: Sequence[int], interval: Interval) -> dict[str, object]:
