@@ -88,12 +88,8 @@ def _csv(path: Path) -> Table:
 
 
 def _parquet(path: Path) -> Table:
-    try:
-        from pyarrow import ArrowException, parquet
-    except ImportError:
-        raise InvalidSettingError(
-            f"{path} is Parquet, which needs pyarrow: pip install 'fieldlab[parquet]', or give a CSV file"
-        ) from None
+    from pyarrow import ArrowException, parquet
+
     try:
         table = parquet.read_table(path)
         return {name: table.column(name).to_pylist() for name in table.column_names}

@@ -51,7 +51,7 @@ def foreign(paths: Iterable[Path]) -> dict[str, set[str]]:
     return found
 
 
-EXTRAS = {"matplotlib": {"simulators/plot.py"}, "pyarrow": {"simulators/recording.py"}}
+EXTRAS = {"matplotlib": {"simulators/plot.py"}}
 """Packages that an installation may leave out, with the modules that may import them, which are imported when asked."""
 
 
