@@ -56,15 +56,19 @@ class Audience:
         await self._until_none(_owed)
 
     async def _until_none(self, behind: Callable[[InternalSubscription], bool]) -> None:
-        deadline = time.monotonic() + self._patience
+        last: dict[int, tuple[int, float]] = {}
         while not self._stop.is_set():
-            slow = {one.data.SubscriptionId for one in self._subscriptions() if behind(one)}
-            self._given_up &= slow
-            if slow <= self._given_up:
-                return
-            if time.monotonic() >= deadline:
-                _LOG.warning("a subscriber takes nothing for %g s; going on without it", self._patience)
-                self._given_up |= slow
+            slow = {one.data.SubscriptionId: _untaken(one) for one in self._subscriptions() if behind(one)}
+            self._given_up &= slow.keys()
+            now = time.monotonic()
+            for identity in slow.keys() - self._given_up:
+                untaken, since = last.get(identity, (None, now))
+                if untaken != slow[identity]:
+                    last[identity] = (slow[identity], now)
+                elif now - since >= self._patience:
+                    _LOG.warning("a subscriber takes nothing for %g s; going on without it", self._patience)
+                    self._given_up.add(identity)
+            if slow.keys() <= self._given_up:
                 return
             await asyncio.sleep(_LOOK_EVERY_S)
 
@@ -84,6 +88,12 @@ def _full(subscription: InternalSubscription) -> bool:
         if item is not None and len(waiting) >= (min(item.queue_size, _DEEPEST) if item.queue_size else _DEEPEST):
             return True
     return False
+
+
+def _untaken(subscription: InternalSubscription) -> int:
+    """Count what waits to be sent and what is sent but not acknowledged: while it changes, the subscriber takes."""
+    waiting = getattr(subscription, "_triggered_datachanges", {})
+    return sum(map(len, waiting.values())) + len(getattr(subscription, "_not_acknowledged_results", ()))
 
 
 def _owed(subscription: InternalSubscription) -> bool:

@@ -68,20 +68,25 @@ class Stage:
     ) -> Progress:
         """Write every tick when it is due, until the schedule ends or `stop` is set.
 
-        If it is `held_back` the play waits for a client; late ticks wait until every subscriber has room for them.
+        If it is `held_back` the play waits for a client. Until the past is out, and whenever it falls behind, a tick
+        waits until every subscriber has room for it.
         """
         audience = Audience(self._server, patience, stop)
         done = Progress()
         if held_back:
             await audience.gathered([node.node for of_machine in self._nodes for node in of_machine])
 
+        live = False
+
         async def past_is_out() -> None:
+            nonlocal live
             await audience.has_all()
+            live = True
             if caught_up is not None and not stop.is_set():
                 caught_up.set()
 
         async for tick in play(self._machines, self._schedule, stop=stop, before_waiting=past_is_out):
-            if tick.behind_us > self._schedule.period_us:
+            if not live or tick.behind_us > self._schedule.period_us:
                 await asyncio.sleep(0)
                 await audience.has_room()
             await self._play(tick)

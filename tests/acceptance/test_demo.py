@@ -16,7 +16,7 @@ from tests.servers.child import free_port, listens
 from tests.servers.scratch import scratch
 
 PORTS = ("--api-port", "--mqtt-port", "--opcua-port", "--gateway-port")
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture

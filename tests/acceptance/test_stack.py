@@ -27,7 +27,7 @@ from tests.servers.stack_broker import stack_broker
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 VARIABLE = re.compile(r"\$\{(\w+)(?::[-?][^}]*)?\}")
 pytestmark = [
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
     pytest.mark.parametrize("engine_server", [EngineName.TIMESCALEDB], indirect=True, ids=str),
 ]
 

@@ -31,7 +31,7 @@ USE_CASES = ROOT / "docs" / "use-cases"
 LENGTH = timedelta(minutes=150)
 FIELDLAB = (sys.executable, "-m", "cli")
 pytestmark = [
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
     pytest.mark.parametrize("engine_server", [EngineName.PLAIN], indirect=True, ids=str),
 ]
 

@@ -42,7 +42,7 @@ class Child:
         self.process.kill()
         self.process.wait()
 
-    def wait_until(self, ready: Callable[[], bool], *, seconds: float = 30.0) -> None:
+    def wait_until(self, ready: Callable[[], bool], *, seconds: float = 60.0) -> None:
         """Return once `ready` answers true; raise RuntimeError with the log's tail when it dies or never does."""
         deadline = time.monotonic() + seconds
         while not ready():

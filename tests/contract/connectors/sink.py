@@ -61,7 +61,7 @@ class Sink:
     def described(self) -> list[Description]:
         return [one for delivery in self.deliveries for one in delivery.described]
 
-    async def until(self, condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
+    async def until(self, condition: Callable[[], bool], *, seconds: float = 60.0) -> None:
         """Wait until what was handed over meets a condition; fails with what there is."""
         try:
             async with asyncio.timeout(seconds):
@@ -75,7 +75,7 @@ class Sink:
             ) from None
 
 
-async def wait_for(condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
+async def wait_for(condition: Callable[[], bool], *, seconds: float = 60.0) -> None:
     """Wait until a condition holds."""
     for _ in range(int(seconds / 0.01)):
         if condition():

@@ -64,7 +64,7 @@ async def test_it_answers_over_http_and_ends_cleanly_when_told(lab: Floor, numbe
             assert (await client.get("/readyz")).json() == {"status": "ready"}
             assert "server" not in head.headers
         process.send_signal(number)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert out.strip() == "ended"
     assert "GET /v1/measurements 200" in err

@@ -153,7 +153,7 @@ async def test_what_a_killed_gateway_had_not_made_safe_comes_to_the_next_in_orde
     )
     assert gateway.stdout is not None
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await gateway.stdout.readline() == b"connected\n"
             await lab.send(*({"n": n} for n in range(10)))
             seen = 0

@@ -94,7 +94,7 @@ class Running:
     async def settled(self, slug: str = "mqtt", *, waiting: int = 0) -> dict[str, Any]:
         """Wait until all that a source handed over is safe and only so many samples wait; give the gateway's health."""
         await until(lambda: len(self.wires[slug].safe) == self.wires[slug].handed)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while (health := (await self.health())[1])["waiting"] != waiting:
             assert time.monotonic() < deadline, health
             await asyncio.sleep(0.01)
@@ -126,7 +126,7 @@ async def gateway(
     )
     try:
         waiting = asyncio.create_task(ready.wait())
-        await asyncio.wait({waiting, running.task}, return_when=asyncio.FIRST_COMPLETED, timeout=20)
+        await asyncio.wait({waiting, running.task}, return_when=asyncio.FIRST_COMPLETED, timeout=60)
         waiting.cancel()
         if running.task.done():
             running.task.result()
@@ -136,7 +136,7 @@ async def gateway(
         await asyncio.wait_for(running.task, 30)
 
 
-async def until(true: Callable[[], bool], *, within: float = 10.0) -> None:
+async def until(true: Callable[[], bool], *, within: float = 60.0) -> None:
     """Wait until something has become true."""
     deadline = time.monotonic() + within
     while not true():

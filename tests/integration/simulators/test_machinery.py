@@ -24,7 +24,7 @@ async def test_machines_are_found_by_the_standards_names_with_nameplate_state_an
     serving = asyncio.create_task(serve(PLAYED, endpoint=endpoint, stop=stop, listening=listening))
     await asyncio.wait_for(listening.wait(), 10)
     try:
-        async with Client(endpoint) as client:
+        async with Client(endpoint, timeout=60) as client:
             di, space = [await client.get_namespace_index(uri) for uri in (DI, MACHINERY)]
             machines = client.get_node(f"ns={space};i=1001")
             assert (await machines.read_browse_name()).Name == "Machines"

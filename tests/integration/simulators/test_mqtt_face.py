@@ -60,7 +60,7 @@ class Listener:
     def has(self, count: int) -> bool:
         return len(self.messages) >= count
 
-    async def until(self, fulfilled: Callable[[], bool], seconds: float = 10.0) -> None:
+    async def until(self, fulfilled: Callable[[], bool], seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not fulfilled():
             assert time.monotonic() < deadline, f"waited in vain; {len(self.messages)} messages came"
@@ -123,12 +123,12 @@ async def test_after_the_past_it_goes_on_live_without_a_hole(broker: TwoVersions
             caught_up=caught_up,
         )
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await caught_up.wait()
     past = len(listener.messages)
     await listener.until(lambda: len(listener.messages) >= past + 10)
     stop.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         done = await task
     await listener.until(lambda: len(listener.messages) >= done.ticks)
     times = [microseconds(datetime.fromisoformat(body["time"]), "time") for _, body, _, _ in listener.messages]
@@ -158,7 +158,7 @@ async def test_a_cut_cable_costs_nothing(
             cable.cut()
         await listener.until(lambda: len(listener.messages) >= 3100)
         stop.set()
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(60):
             done = await task
     await listener.until(lambda: len({body["time"] for _, body, _, _ in listener.messages}) == done.ticks)
     assert cable.cuts == 2
@@ -195,7 +195,7 @@ async def test_a_broker_that_is_not_there_yet_is_waited_for(
     assert not task.done()
     assert f"no broker at 127.0.0.1:{broker.v5}" in caplog.text
     await asyncio.to_thread(broker.start)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert (await task).ticks == 5
 
 
@@ -209,7 +209,7 @@ async def test_it_stops_while_the_broker_is_away(broker: TwoVersions, caplog: py
     )
     await asyncio.sleep(0.3)
     stop.set()
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(60):
         done = await task
     assert done.ticks == 0
     assert not caught_up.is_set()

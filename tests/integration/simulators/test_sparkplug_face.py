@@ -74,7 +74,7 @@ class Host:
     def order(self) -> list[str]:
         return [one.kind for one in self.heard]
 
-    async def until(self, fulfilled: Callable[[], bool], seconds: float = 10.0) -> None:
+    async def until(self, fulfilled: Callable[[], bool], seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not fulfilled():
             assert time.monotonic() < deadline, f"waited in vain; {self.order()[:20]} came"
