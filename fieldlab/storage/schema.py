@@ -314,3 +314,73 @@ discovery = Table(
     Column("first_seen", _TIME, nullable=False),
     Column("last_seen", _TIME, nullable=False),
 )
+
+access = Table(
+    "access",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=func.gen_random_uuid()),
+    Column("at", _TIME, nullable=False, server_default=_NOW),
+    Column("participant_id", Integer, nullable=False),
+    Column("credential_id", Uuid, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("question", JSONB, nullable=False),
+    Column("purpose", Text),
+    Column("running", Boolean, nullable=False),
+    Column("streams", ARRAY(Integer), nullable=False),
+    Column("tenures", ARRAY(BigInteger), nullable=False),
+    Column("owners", ARRAY(Integer), nullable=False),
+    Column("starts", ARRAY(_TIME), nullable=False),
+    Column("untils", ARRAY(_TIME), nullable=False),
+    Column("agreements", ARRAY(Uuid)),
+    Column("rows", ARRAY(BigInteger)),
+)
+
+access_end = Table(
+    "access_end",
+    metadata,
+    Column("access_id", ForeignKey(access.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("at", _TIME, nullable=False, server_default=func.clock_timestamp()),
+    Column("outcome", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("rows", ARRAY(BigInteger), nullable=False),
+)
+
+ledger_waiting = Table(
+    "ledger_waiting",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("access_id", Uuid),
+    Column("audience_id", Integer),
+    Column("by_id", Integer),
+    Column("body", JSONB),
+)
+
+ledger_leaf = Table(
+    "ledger_leaf",
+    metadata,
+    Column("index", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", _TIME, nullable=False, server_default=func.clock_timestamp()),
+    Column("audience_id", Integer),
+    Column("by_id", Integer),
+    Column("entry", BigInteger, nullable=False),
+    Column("access_id", Uuid),
+    Column("text", Text, nullable=False),
+)
+
+ledger_node = Table(
+    "ledger_node",
+    metadata,
+    Column("level", SmallInteger, primary_key=True, autoincrement=False),
+    Column("index", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+ledger_checkpoint = Table(
+    "ledger_checkpoint",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("at", _TIME, nullable=False, server_default=func.clock_timestamp()),
+)

@@ -250,6 +250,9 @@ PLANS = [
     "SELECT * FROM visible.agreements(ARRAY[gen_random_uuid()])",
     "SELECT * FROM visible.agreement_events(gen_random_uuid())",
     "SELECT * FROM visible.buckets('{0}', '{3}', '{3}', '{-infinity}', '{infinity}', 60000000, false, 1000000)",
+    "SELECT * FROM visible.accesses(9223372036854775807, 1000000)",
+    "SELECT * FROM visible.checkpoint()",
+    "SELECT * FROM visible.ledger_nodes('{0}', '{0}')",
 ]
 SCANS = re.compile(
     r"\b(Seq|Index|Index Only|Bitmap Heap|Tid|Sample) Scan\b|Custom Scan|\{\w*(SEQ|INDEX|HEAP|CUSTOM)\w*SCAN"
