@@ -146,7 +146,7 @@ async def _sized(bound: Bound, size: int | None) -> int:
 
 async def _hashes(bound: Bound, covers: Sequence[Cover]) -> dict[Node, bytes]:
     nodes = sorted({node for one in covers for node in one})
-    asked = {"levels": [node.level for node in nodes], "indexes": [node.index for node in nodes]}
+    asked = {"levels": [node.level for node in nodes], "indexes": [node.place for node in nodes]}
     found = await bound.connection.execute(_NODES, asked)
     return {Node(row.level, row.place): bytes(row.hash) for row in found}
 

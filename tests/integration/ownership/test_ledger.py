@@ -214,7 +214,7 @@ TABLES = ("access", "access_end", "ledger_leaf", "ledger_node", "ledger_checkpoi
 @pytest.mark.parametrize("role", ["postgres", "fieldlab_owner", "fieldlab_gateway", "fieldlab_api"])
 async def test_no_role_edits_the_ledger(floor: Floor, role: str) -> None:
     made = await noted(floor, "sme-a", running=True)
-    await sealing.end(floor.engine, made.access, EndKind.COMPLETE, rows=[1])
+    await sealing.end(floor.engine, [End(access=made.id, rows=[1])])
     await sealing.seal(floor.engine)
     await noted(floor, "sme-a")
     with psycopg.connect(floor.database.admin, autocommit=True) as admin:
