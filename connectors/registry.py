@@ -19,8 +19,8 @@ def build(
     """Build the connector of a source; raises InvalidSettings that names the key, and opens nothing.
 
     `client_name` tells this gateway from others at the same server and must stay the same over restarts;
-    `environment` is where passwords are looked up; `heard_until` is when an earlier process last heard from the
-    source, so that what was lost in between is known as a gap; `directory` is where certificates are kept.
+    `environment` is where passwords are looked up; `heard_until` is the newest moment that an earlier process
+    has of a delivery, so that what was lost since then is known as a gap; `directory` is where certificates are kept.
     """
     match source.wire:
         case Wire.MQTT:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from fieldlab.assets.description import Description
 from fieldlab.readings.gap import Gap
+from fieldlab.readings.instant import Instant
 from fieldlab.readings.reject import Reject
 from fieldlab.readings.samples import Samples
 
@@ -18,6 +19,9 @@ def _nothing() -> None:
 class Delivery:
     """What arrived together from one source; `described` is what it says of addresses of its own accord.
 
+    Whatever the source measured before `heard_until` was handed over with this delivery or earlier, or stands in a gap;
+    None says nothing of it. A gap begins there when a later process finds that the source went on without it.
+
     `safe` is called once, from the event loop's thread, when every part of the delivery will survive a crash: only
     then may the connector acknowledge it to its source. Deliveries of one source become safe in the order handed over.
     """
@@ -26,6 +30,7 @@ class Delivery:
     rejects: tuple[Reject, ...] = ()
     gaps: tuple[Gap, ...] = ()
     described: tuple[Description, ...] = ()
+    heard_until: Instant | None = None
     safe: Callable[[], None] = _nothing
 
 

@@ -49,7 +49,11 @@ class Guide:
         self._sources = sources
         self._outage = outage
         self._started: Callable[[], None] | None = started
-        self.admitted = asyncio.Event()
+        self.guided = asyncio.Event()
+        """Set once the rights are held against what a gateway needs, and the database's catalogue is followed.
+
+        Nothing may be written before: a gap concerns the streams that are bound when it is written.
+        """
 
     async def run(self) -> None:
         """Hold the process's rights against what a gateway needs, and follow the catalogue.
@@ -57,7 +61,6 @@ class Guide:
         Raises ExcessRights.
         """
         await self._admit()
-        self.admitted.set()
         waits = Backoff()
         while True:
             try:
@@ -66,6 +69,7 @@ class Guide:
                         waits.reset()
                         self._outage.ends(now=Instant.now())
                         await self._follow(catalogue)
+                        self.guided.set()
                         await self._on_spool(partial(self._keep, catalogue))
             except Unavailable as error:
                 self._outage.begins(error, now=Instant.now())

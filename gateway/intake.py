@@ -197,7 +197,8 @@ class Intake:
 
     def _commit(self, group: Sequence[Arrival]) -> tuple[list[Spooled], int]:
         records = [piece for record in _records(group) for piece in record.pieces(self._limits.batch)]
-        ids = self._spool.append([entry_of(record) for record in records], now=Instant.now())
+        heard = {one.source: until for one in group if (until := one.delivery.heard_until) is not None}
+        ids = self._spool.append([entry_of(record) for record in records], now=Instant.now(), heard=heard)
         return [Spooled(id=id_, record=record) for id_, record in zip(ids, records, strict=True)], self._spool.bytes()
 
     def _trim(self, until: int) -> int:

@@ -107,7 +107,7 @@ async def _work(
     """Run the parts until `stop` is set, or one of them fails; then end them in the order of the data's way."""
 
     async def pumped() -> None:
-        await guide.admitted.wait()
+        await guide.guided.wait()
         await pump.run()
 
     taking, pumping, guiding = (asyncio.create_task(part) for part in (intake.run(), pumped(), guide.run()))
@@ -118,7 +118,7 @@ async def _work(
             await intake.close()
             await asyncio.wait({taking, guiding, pumping}, timeout=limits.drain, return_when=asyncio.FIRST_COMPLETED)
             await sources.stop()
-            if outage.since is None and guide.admitted.is_set():
+            if outage.since is None and guide.guided.is_set():
                 await asyncio.wait({pumping, guiding}, timeout=limits.drain, return_when=asyncio.FIRST_COMPLETED)
     finally:
         await sources.stop()
@@ -136,7 +136,7 @@ def _tallies(spool: Spool) -> Tallies:
     for source, size in spool.waiting().items():
         tallies.of(source).received = size
     for source, at in spool.heard().items():
-        tallies.of(source).last_heard = at
+        tallies.of(source).last_heard = tallies.of(source).heard_until = at
     return tallies
 
 

@@ -19,7 +19,7 @@ from gateway.tally import State, Tallies
 _log: Final = logging.getLogger(__name__)
 
 Connect = Callable[[Source, Instant | None], Connector]
-"""Builds the connector of a source; the instant is when the source was last heard, if it ever was."""
+"""Builds the connector of a source; the instant is until when the source was heard, if it ever was."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -74,7 +74,7 @@ class Sources:
         deliver = self._deliver(source.id)
         while True:
             try:
-                running.connector = self._connect(source, tally.last_heard)
+                running.connector = self._connect(source, tally.heard_until)
                 running.connector.watch(running.addresses)
                 tally.fault, tally.message = None, ""
                 tally.connected = partial(_connected, running.connector)
@@ -100,6 +100,7 @@ class Sources:
             await self._intake.put(arrival)
             tally.received += arrival.size
             tally.last_heard = arrival.received_at
+            tally.heard_until = delivery.heard_until or tally.heard_until
 
         return deliver
 

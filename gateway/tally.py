@@ -20,7 +20,10 @@ class State(StrEnum):
 
 @dataclass(kw_only=True, slots=True)
 class Tally:
-    """The account of one source: received = stored + duplicates + rejected + waiting, at any time."""
+    """The account of one source: received = stored + duplicates + rejected + waiting, at any time.
+
+    `last_heard` is when a delivery came last, `heard_until` what the connector said of the newest that did.
+    """
 
     source: str
     fault: State | None = None
@@ -31,6 +34,7 @@ class Tally:
     duplicates: int = 0
     rejected: Counter[Reason] = field(default_factory=Counter)
     last_heard: Instant | None = None
+    heard_until: Instant | None = None
     newest: Instant | None = None
 
     @property

@@ -100,6 +100,7 @@ class MqttConnector:
                         rejects=tuple(batch.rejects),
                         gaps=tuple(batch.gaps),
                         described=tuple(batch.described),
+                        heard_until=messages[-1].received_at if messages else None,
                         safe=partial(inbox.release, messages),
                     )
                 )

@@ -31,17 +31,27 @@ _MOST_REPUBLISHED: Final = 100
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Absence:
+    """That nobody listened `since` a moment, and when each node was heard `last` before it."""
+
+    since: Instant | None
+    last: Mapping[str, Instant]
+
+
 @dataclass(kw_only=True, slots=True)
 class Record:
-    """What outlasts a session: the nodes wanted, those refused, and when the server was heard last.
+    """What outlasts a session: the nodes wanted, those refused, and until when the server was heard.
 
-    `heard` is the server's time of its last answer; `last` the time of the latest reading of each node; `holes` what
-    is to be fetched from history; `subscription` what the next session may take over; `backfill` the microseconds of
-    history wanted from a server that was never heard; `attended` tells that a session stands and has been asked for
-    every node.
+    Nothing that was measured before `heard` is missing, by the server's clock, but for what an `absence` says: it lasts
+    until every node is monitored again and its gap is told, however many sessions that takes. `last` is the time of the
+    latest reading of each node; `holes` what is to be fetched from history; `subscription` what the next session may
+    take over; `backfill` the microseconds of history wanted from a server that was never heard; `attended` tells that
+    a session stands and has been asked for every node.
     """
 
     heard: Instant | None
+    absence: Absence | None = None
     wanted: Wanted = field(default_factory=Wanted)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     refused: dict[str, Instant] = field(default_factory=dict)
@@ -74,15 +84,18 @@ class Attendance:
         self._subscription = session.subscription
         self._standing = session.subscription.standing
         self._mender = Mender(session, record.holes, waiting, slug=slug)
-        self._returning = not session.subscription.continued
-        self._missing_since = record.heard
         self._since = Instant.now()
-        self._before = dict(record.last)
+        self._asked_at: float | None = None
         self._unseen: set[str] = set()
         self._following: dict[str, Instant] = {}
 
     async def attend(self) -> None:
         """Work until the session fails; raises Unavailable with the reason."""
+        record = self._record
+        if not self._subscription.continued and record.absence is None and (record.heard or record.backfill):
+            record.absence = Absence(since=record.heard, last=dict(record.last))
+        if record.absence is not None:
+            self._look_out()
         try:
             await together(self._keep_items(), self._listen(), self._session.stay_alive(), self._mender.mend())
         finally:
@@ -101,6 +114,8 @@ class Attendance:
             await self._reconcile(self._record.wanted)
             self._mender.wanted = self._record.wanted
             self._record.attended = True
+            if self._asked_at is None:
+                self._asked_at = asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout(RETRY):
                     await self._record.changed.wait()
@@ -152,16 +167,18 @@ class Attendance:
     async def _listen(self) -> None:
         await self._catch_up()
         while True:
-            result = await self._session.answer()
-            now = Instant.now()
+            answer = await self._session.answer()
+            now, result = Instant.now(), answer.result
             message = result.NotificationMessage
             published = _server_time(message, now)
-            await self._note_return(published)
-            if message.NotificationData:
+            await self._note_return(published, came=answer.came)
+            whole = None if self._record.absence or result.MoreNotifications else self._heard_by(published)
+            if message.NotificationData or self._subscription.is_ahead(message.SequenceNumber):
                 await self._fill_hole(message.SequenceNumber, result.AvailableSequenceNumbers or (), published, now)
-                await self._take(message, now)
+            if message.NotificationData:
+                await self._take(message, now, heard_until=whole)
                 self._subscription.expected = following(message.SequenceNumber)
-            self._record.heard = published
+            self._record.heard = whole or self._record.heard
 
     async def _catch_up(self) -> None:
         """Fetch the answers that the server made while nobody could take them, until it has no more."""
@@ -175,19 +192,26 @@ class Attendance:
             now = Instant.now()
             await self._take(message, now)
             own.expected = following(message.SequenceNumber)
-            self._record.heard = _server_time(message, now)
 
-    async def _note_return(self, published: Instant) -> None:
-        """Note what may be missing since the session before, once every node is monitored again."""
-        if not self._returning or not self._record.attended:
+    def _heard_by(self, published: Instant) -> Instant:
+        """Tell until when an answer leaves nothing out: what was measured just before may be sent with the next."""
+        return Instant(published - self._subscription.interval)
+
+    async def _note_return(self, published: Instant, *, came: float) -> None:
+        """Note what may be missing of an absence, by the first answer that came after every node was monitored again.
+
+        What the server sent before, it may have sent while some nodes were not monitored.
+        """
+        absence = self._record.absence
+        if absence is None or self._asked_at is None or came < self._asked_at:
             return
-        self._returning = False
-        since, backfill = self._missing_since, self._record.backfill
-        if not self._record.wanted.nodes or (since is None and not backfill):
-            return
-        until = max(published, Instant((since or 0) + 1))
-        start = since if since is not None else Instant(published - backfill)
-        await self._note(Gap(start=start, until=until, cause=self._cause), self._before, noted=since is not None)
+        since, backfill = absence.since, self._record.backfill
+        if self._record.wanted.nodes:
+            until = max(published, Instant((since or 0) + 1))
+            start = since if since is not None else Instant(published - backfill)
+            gap = Gap(start=start, until=until, cause=self._cause)
+            await self._note(gap, absence.last, self._following, noted=since is not None)
+        self._record.absence = None
 
     async def _fill_hole(self, sequence: int, available: Iterable[int], published: Instant, now: Instant) -> None:
         """Fetch answers that were numbered and did not arrive; note a gap for those that are gone."""
@@ -205,12 +229,14 @@ class Attendance:
             else:
                 await self._take(message, now)
             number = following(number)
+        self._subscription.expected = sequence
         if gone:
             start = self._record.heard or self._since
             until = max(published, Instant(start + 1))
-            await self._note(Gap(start=start, until=until, cause=Cause.SEQUENCE_HOLE), before)
+            self._look_out()
+            await self._note(Gap(start=start, until=until, cause=Cause.SEQUENCE_HOLE), before, self._following)
 
-    async def _take(self, message: ua.NotificationMessage, now: Instant) -> None:
+    async def _take(self, message: ua.NotificationMessage, now: Instant, *, heard_until: Instant | None = None) -> None:
         """Hand over the values of an answer; it is acknowledged when they are safe."""
         readings: list[Reading] = []
         ended = ""
@@ -244,11 +270,16 @@ class Attendance:
                 samples=decoded.samples,
                 rejects=tuple(decoded.rejects),
                 gaps=tuple(decoded.gaps),
+                heard_until=heard_until,
                 safe=partial(self._subscription.acknowledge, message.SequenceNumber),
             )
         )
         if ended:
             raise SubscriptionLost(f"the server ended the subscription: {ended}", for_good=True)
+
+    def _look_out(self) -> None:
+        """See from now on when each node is heard first."""
+        self._unseen, self._following = set(self._record.wanted.nodes), {}
 
     def _see_first(self, samples: Samples) -> None:
         """Note when each node is heard again after a hole."""
@@ -259,12 +290,11 @@ class Attendance:
                     self._unseen.discard(text)
                     self._following[text] = Instant(time)
 
-    async def _note(self, gap: Gap, last: Mapping[str, Instant], *, noted: bool = True) -> None:
+    async def _note(
+        self, gap: Gap, last: Mapping[str, Instant], following: Mapping[str, Instant], *, noted: bool = True
+    ) -> None:
         """Tell a gap of every node, and have it fetched from history; one that is not `noted` is fetched alone."""
-        self._unseen, self._following = set(self._record.wanted.nodes), {}
-        self._record.holes.add(
-            Hole.of(gap, self._record.wanted.nodes, last=last, following=self._following, noted=noted)
-        )
+        self._record.holes.add(Hole.of(gap, self._record.wanted.nodes, last=last, following=following, noted=noted))
         if noted:
             await self._waiting.put(Delivery(samples=Samples(), gaps=(gap,)))
 

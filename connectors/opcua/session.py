@@ -72,6 +72,14 @@ class Item:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What the server said, and when it came in, by the clock of the event loop."""
+
+    result: ua.PublishResult
+    came: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Monitored:
     """What the server said to an item: the handle to delete it with, or the status code and why it refused."""
 
@@ -91,7 +99,7 @@ class Session:
         self._options = options
         self._silence = PATIENCE
         self._ahead = _AHEAD
-        self._asked: deque[asyncio.Task[ua.PublishResponse]] = deque()
+        self._asked: deque[asyncio.Task[Answer]] = deque()
         self._namespaces: Mapping[str, int] = {OPC_UA: 0}
         self._renewed = time.monotonic()
 
@@ -169,7 +177,10 @@ class Session:
             callback=lambda _: None,
         )
         self._silence = _MISSED * created.RevisedPublishingInterval * created.RevisedMaxKeepAliveCount / 1000 + 1.0
-        self.subscription = Subscription(id=created.SubscriptionId, silence=self._silence)
+        interval = max(created.RevisedPublishingInterval, options.publishing_interval, options.sampling_interval)
+        self.subscription = Subscription(
+            id=created.SubscriptionId, silence=self._silence, interval=int(interval * 1000)
+        )
 
     async def _resume(self, earlier: Subscription, password: str | None) -> bool:
         """Take over the session that broke off, and its subscription; False where the server has it no longer."""
@@ -310,21 +321,21 @@ class Session:
                     )
                 )
 
-    async def answer(self) -> ua.PublishResult:
+    async def answer(self) -> Answer:
         """Wait for the server's next answer: values, or a sign of life; raises SubscriptionLost when none comes.
 
         Requests for the answers after it are under way already, with the acknowledgements of all that is safe.
         """
         while True:
             while len(self._asked) < self._ahead:
-                self._asked.append(asyncio.create_task(self._session.publish(self._acknowledgements())))
+                self._asked.append(asyncio.create_task(self._publish()))
             done, _ = await asyncio.wait((self._asked[0],), timeout=self._silence)
             if not done:
                 mute = self.subscription.continued and not self.subscription.heard
                 raise SubscriptionLost(f"the subscription was silent for {self._silence:.1f} s", for_good=mute)
             with border():
                 try:
-                    response = self._asked.popleft().result()
+                    answer = self._asked.popleft().result()
                 except BadTooManyPublishRequests:
                     self._ahead = max(1, self._ahead - 1)
                 except BadTimeout:
@@ -332,11 +343,14 @@ class Session:
                 except BadNoSubscription as error:
                     raise SubscriptionLost(str(error), for_good=True) from None
                 else:
-                    result: ua.PublishResult = response.Parameters
                     if not self.subscription.heard:
                         self.subscription.heard = True
-                        self.subscription.still_there(result.AvailableSequenceNumbers or ())
-                    return result
+                        self.subscription.still_there(answer.result.AvailableSequenceNumbers or ())
+                    return answer
+
+    async def _publish(self) -> Answer:
+        response = await self._session.publish(self._acknowledgements())
+        return Answer(result=response.Parameters, came=asyncio.get_running_loop().time())
 
     async def republished(self, sequence: int) -> ua.NotificationMessage | None:
         """Ask once more for an answer that did not arrive; None where the server has it no longer."""

@@ -24,13 +24,15 @@ class Key:
 class Subscription:
     """A subscription at the server.
 
-    `silence` is how many seconds it may say nothing before it counts as lost; `expected` the number of its next answer;
+    `silence` is how many seconds it may say nothing before it counts as lost; `interval` how many microseconds a value
+    may wait at the server before it is sent; `expected` the number of its next answer;
     `safe` numbers the answers to be acknowledged; `key` opens the session it belongs to; `continued` tells that a
     session broke off since it was made, `heard` that it said something in this one.
     """
 
     id: int
     silence: float
+    interval: int
     standing: Standing = field(default_factory=Standing)
     expected: int | None = None
     safe: list[int] = field(default_factory=list)
@@ -47,6 +49,13 @@ class Subscription:
         """Let the server forget an answer: it goes out with the next request."""
         self._unsafe.discard(sequence)
         self.safe.append(sequence)
+
+    def is_ahead(self, sequence: int) -> bool:
+        """Tell whether a sign of life, which bears the number of the next answer, says that some did not arrive.
+
+        (OPC 10000-4, 5.14.1.1)
+        """
+        return self.expected is not None and 0 < missing(self.expected, sequence) < _HALF
 
     def go_on(self) -> None:
         """Begin with a new session."""

@@ -8,11 +8,11 @@ import fcntl
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import IO, Final, Self
 
 from fieldlab.errors import InvalidSettings, Unavailable
@@ -24,6 +24,7 @@ _BALLAST: Final = "ballast"
 _BALLAST_SIZE: Final = 4 * 1024 * 1024
 """Bytes set aside, so that what is written already can be taken off the log on a full disk."""
 
+_NOBODY: Final[Mapping[int, Instant]] = MappingProxyType({})
 _SETTINGS: Final = (
     "PRAGMA locking_mode = EXCLUSIVE",
     "PRAGMA journal_mode = WAL",
@@ -31,7 +32,7 @@ _SETTINGS: Final = (
     "PRAGMA wal_autocheckpoint = 2000",
     "PRAGMA journal_size_limit = 16777216",
 )
-# What is in the log, what is held, when each source was last heard, and notes under keys.
+# What is in the log, what is held, until when each source was heard, and notes under keys.
 _TABLES: Final = """
     CREATE TABLE IF NOT EXISTS record (id INTEGER PRIMARY KEY, source INTEGER NOT NULL, received_at INTEGER NOT NULL,
                                        size INTEGER NOT NULL, body BLOB NOT NULL);
@@ -58,10 +59,10 @@ _LAST: Final = """
                          UNION ALL SELECT CAST(value AS INTEGER) FROM note WHERE key = 'last')
 """
 
-# Notes when a source was heard.
-_HEAR: Final = "INSERT INTO heard VALUES (?, ?) ON CONFLICT (source) DO UPDATE SET at = max(at, excluded.at)"
+# Notes until when a source was heard.
+_HEAR: Final = "INSERT INTO heard VALUES (?, ?) ON CONFLICT (source) DO UPDATE SET at = excluded.at"
 
-# Tells when each source was last heard.
+# Tells until when each source was heard.
 _HEARD: Final = "SELECT source, at FROM heard"
 
 # Keeps a text under a key.
@@ -204,17 +205,17 @@ class Spool:
             connection.execute(_KEEP, [key, value])
 
     def heard(self) -> dict[int, Instant]:
-        """Tell when each source was last heard."""
+        """Tell until when each source was heard, as it stood with the entries that were put in."""
         return {source: Instant(at) for source, at in self._open.execute(_HEARD)}
 
-    def append(self, entries: Sequence[Entry], *, now: Instant) -> list[int]:
+    def append(self, entries: Sequence[Entry], *, now: Instant, heard: Mapping[int, Instant] = _NOBODY) -> list[int]:
         """Put entries at the end, all or none, and give their numbers; when it returns, they survive a crash.
 
-        Raises Unavailable when the disk does not take them.
+        With them it notes until when sources were `heard`. Raises Unavailable when the disk does not take them.
         """
         with self._transaction() as connection:
             ids = self._put(connection, entries, now)
-            connection.executemany(_HEAR, {e.source: (e.source, int(e.received_at)) for e in entries}.values())
+            connection.executemany(_HEAR, [(source, int(at)) for source, at in heard.items()])
         self._last = max([self._last, *ids])
         return ids
 

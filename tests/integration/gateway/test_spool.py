@@ -52,7 +52,7 @@ from pathlib import Path
 from tests.integration.gateway.test_spool import NOW, Spool, entry
 spool = Spool(Path({str(tmp_path)!r})).__enter__()
 for number in range(100):
-    spool.append([entry(str(number).encode())], now=NOW)
+    spool.append([entry(str(number).encode())], now=NOW, heard={{1: NOW}})
 os.kill(os.getpid(), 9)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9

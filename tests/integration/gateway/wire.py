@@ -50,7 +50,9 @@ class FakeConnector:
 
     def hand_over(self, delivery: Delivery | Samples) -> int:
         number, self.handed = self.handed, self.handed + 1
-        given = Delivery(samples=delivery) if isinstance(delivery, Samples) else delivery
+        given = delivery
+        if isinstance(given, Samples):
+            given = Delivery(samples=given, heard_until=Instant.now())
         self.queue.put_nowait(replace(given, safe=lambda: self.safe.append(number)))
         return number
 
