@@ -407,8 +407,8 @@ COMMENT ON FUNCTION visible.ledger_nodes IS 'Hashes of the tree, of which proofs
 RIGHTS = """
 REVOKE ALL ON FUNCTION fieldlab.refuse_young, fieldlab.told_of_end, fieldlab.sealed_only, fieldlab.note_notice,
     fieldlab.rfc3339, fieldlab.basis_of, fieldlab.parts_of, fieldlab.leaves_of, fieldlab.access_leaves,
-    fieldlab.end_leaves, fieldlab.ledger_root, visible.note_access, visible.end_accesses, visible.seal_ledger, visible.accesses,
-    visible.checkpoint, visible.ledger_nodes FROM PUBLIC;
+    fieldlab.end_leaves, fieldlab.ledger_root, visible.note_access, visible.end_accesses, visible.seal_ledger,
+    visible.accesses, visible.checkpoint, visible.ledger_nodes FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION visible.note_access, visible.end_accesses, visible.seal_ledger, visible.accesses,
     visible.checkpoint, visible.ledger_nodes TO fieldlab_api;
 """
