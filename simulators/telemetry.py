@@ -1,4 +1,4 @@
-"""What a machine says in JSON: one object a tick, with its time and every signal by name."""
+"""What a machine says in JSON: an object for each tick, with its time and every signal by name."""
 
 from collections.abc import Sequence
 
@@ -29,6 +29,12 @@ def payload_of(machine: Machine, time: str, values: Sequence[Value]) -> bytes:
     """Give the UTF-8 JSON object for one tick of a machine; `values` are in the order of its signals."""
     names = (signal.name for signal in machine.signals)
     return orjson.dumps({"time": time, **dict(zip(names, values, strict=True))})
+
+
+def series_of(machine: Machine, ticks: Sequence[tuple[int, Sequence[Value]]]) -> bytes:
+    """Give the UTF-8 JSON array of the objects for several ticks (times in microseconds), as sent to catch up."""
+    names = [signal.name for signal in machine.signals]
+    return orjson.dumps([{"time": time_text(at), **dict(zip(names, values, strict=True))} for at, values in ticks])
 
 
 def truth_payload(time_us: int, truth: Sequence[Truth]) -> bytes:

@@ -70,6 +70,11 @@ class Wire:
         self._held: list[Message] = []
         self._storms: dict[BadWire, int] = {}
 
+    @property
+    def sound(self) -> bool:
+        """Tell whether nothing is ever wrong with it."""
+        return not self._faults
+
     def carry(self, tick_us: int) -> list[Message]:
         """Give the messages to send now that this tick is due."""
         if not self._faults:

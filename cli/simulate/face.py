@@ -59,7 +59,7 @@ def _ends_in_port(netloc: str) -> bool:
     return ":" in netloc.rpartition("@")[2].rpartition("]")[2]
 
 
-def _mqtt(to: Broker, *, tells_truth: bool) -> Face:
+def _mqtt(to: Broker, *, tells_truth: bool, batch: int) -> Face:
     """JSON telemetry over MQTT."""
 
     async def play(plan: Plan, stop: asyncio.Event, tell: Tell) -> Progress:
@@ -76,6 +76,7 @@ def _mqtt(to: Broker, *, tells_truth: bool) -> Face:
             progress=tell,
             wires=plan.wires,
             truth=plan.truth if tells_truth else None,
+            batch=batch,
         )
 
     return Face(name="MQTT", where=f"lab/…/telemetry at {to}", play=play)
@@ -153,6 +154,7 @@ def heard(
     opcua: str | None,
     mqtt_ca: Path | None,
     mqtt_version: str,
+    mqtt_batch: int,
     node: str,
     host: str | None,
     vibration: bool,
@@ -169,7 +171,7 @@ def heard(
         )
     if mqtt is not None:
         to = broker(mqtt, "--mqtt", ca_file=mqtt_ca, version=mqtt_version)
-        faces.append(_mqtt(to, tells_truth=tells_truth))
+        faces.append(_mqtt(to, tells_truth=tells_truth, batch=mqtt_batch))
         if vibration:
             faces.append(_vibration(to))
     if sparkplug is not None:

@@ -60,6 +60,17 @@ Vibration = Annotated[
     bool,
     typer.Option("--vibration", rich_help_panel=_HEARD, help="Mills: 10 kHz in frames on lab/ASSET/vibration (MQTT)."),
 ]
+Batch = Annotated[
+    int,
+    typer.Option(
+        "--mqtt-batch",
+        min=1,
+        max=500,
+        metavar="N",
+        rich_help_panel=_HEARD,
+        help="Send late ticks N at once, as an array.",
+    ),
+]
 OpcuaCertificates = Annotated[
     Path | None,
     typer.Option(

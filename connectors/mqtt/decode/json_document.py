@@ -33,7 +33,8 @@ class JsonDecoder:
     """Decodes the messages of one source; it remembers addresses, and nothing else, from one to the next.
 
     The address of a value is `<topic>#<path>`: keys and array positions joined by dots, where a dot or backslash inside
-    a key has a backslash before it. Booleans become 0 and 1; null is skipped.
+    a key has a backslash before it. Booleans become 0 and 1; null is skipped. An array of objects that each have the
+    time's key holds several samples, and the position in it is no part of the address.
     """
 
     def __init__(self, config: JsonPayload) -> None:
@@ -47,41 +48,61 @@ class JsonDecoder:
         try:
             self._add(batch, message, mark)
         except (InvalidTime, Refused) as refusal:
-            for column in (batch.samples.addresses, batch.samples.values, batch.samples.texts):
+            samples = batch.samples
+            for column in (samples.addresses, samples.values, samples.texts):
                 del column[mark:]
+            for stamps in (samples.times, samples.statuses, samples.origins):
+                del stamps[mark:]
             del batch.rejects[kept:]
             invalid = isinstance(refusal, InvalidTime)
             batch.refuse(message, Reason.INVALID_TIME if invalid else Reason.MALFORMED, str(refusal))
 
     def _add(self, batch: Batch, message: Message, mark: int) -> None:
-        topic, payload, received_at, retained, missing = message
+        topic, payload, missing = message.topic, message.payload, message.missing
         document = parsed(payload, missing)
-        moment: Instant | None = None
         if isinstance(document, dict):
-            keys = len(document)
-            if self._config.time is not None:
-                moment = moment_of(document.pop(self._config.time, None), self._config)
-            keys += self._walk(batch, message, document.items(), f"{topic}#", 1)
+            keys = self._part(batch, message, document)
+        elif isinstance(document, list) and self._is_series(document):
+            keys = sum([self._part(batch, message, one) for one in document])
         elif isinstance(document, list):
             keys = self._walk(batch, message, enumerate(document), f"{topic}#", 1)
+            self._stamp(batch, message, None)
         else:
             detail = f"The payload is a lone {_kind(document)}; send a JSON object or array."
             batch.refuse(message, Reason.WRONG_TYPE, detail)
             return
         if payload.count(b":") != keys:
             refuse_repeated_keys(payload, keys)
+        if (count := len(batch.samples.addresses) - mark) > MOST:
+            raise Refused(f"The document holds {count} values; send at most {MOST} in a message.")
+
+    def _is_series(self, documents: list[object]) -> bool:
+        """Tell whether an array holds several samples: objects that each have the key of the time."""
+        time = self._config.time
+        return time is not None and bool(documents) and all(isinstance(one, dict) and time in one for one in documents)
+
+    def _part(self, batch: Batch, message: Message, document: dict[str, object]) -> int:
+        """Append an object with a time of its own; returns the number of its keys, at every level."""
+        keys = len(document)
+        moment: Instant | None = None
+        if self._config.time is not None:
+            moment = moment_of(document.pop(self._config.time, None), self._config)
+        keys += self._walk(batch, message, document.items(), f"{message.topic}#", 1)
+        self._stamp(batch, message, moment)
+        return keys
+
+    def _stamp(self, batch: Batch, message: Message, moment: Instant | None) -> None:
+        """Give the values that were appended last their time, and whose clock it is of."""
         samples = batch.samples
-        count = len(samples.addresses) - mark
+        count = len(samples.addresses) - len(samples.times)
         if count == 0:
             return
-        if count > MOST:
-            raise Refused(f"The document holds {count} values; send at most {MOST} in a message.")
-        if retained and moment is None:
+        if message.retained and moment is None:
             raise InvalidTime(
                 "The broker kept this message from before and it holds no time, so when it was measured is not known; "
                 "send a time with it, or do not retain it."
             )
-        samples.times.extend([received_at if moment is None else moment] * count)
+        samples.times.extend([message.received_at if moment is None else moment] * count)
         samples.statuses.extend([GOOD] * count)
         samples.origins.extend([(Clock.RECEIPT if moment is None else Clock.SOURCE).value] * count)
 

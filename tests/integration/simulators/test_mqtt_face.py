@@ -25,6 +25,7 @@ from simulators.scenario import read_scenario
 from simulators.schedule import microseconds
 from simulators.telemetry import payload_of, time_text
 from simulators.vibration import acceleration
+from simulators.wire import BadWire, WireFault
 from tests.integration.simulators.conftest import Cable, TwoVersions
 
 MILL = Mill(asset="mill-1", seed=3)
@@ -45,7 +46,7 @@ class Listener:
         self._client.on_message = lambda _client, _data, message: self._hear(message)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
-        assert self.ready.wait(5)
+        assert self.ready.wait(60)
 
     def _hear(self, message: MQTTMessage) -> None:
         if self._heard is not None:
@@ -108,6 +109,37 @@ async def test_a_stretch_of_the_past_arrives_whole_and_in_order(
         assert stamps[0] == "2026-11-21T12:00:00.000000Z"
         assert [microseconds(datetime.fromisoformat(stamp), "time") for stamp in stamps] == times.tolist()
     assert {(qos, retained) for _, _, qos, retained in listener.messages} == {(1, False)}
+
+
+async def test_late_ticks_go_out_many_at_once_and_live_ones_alone(broker: TwoVersions) -> None:
+    heard: dict[str, list[Any]] = {MILL.asset: [], ROBOT.asset: []}
+    listener = Listener(broker.v4, lambda topic, payload: heard[topic.split("/")[1]].append(json.loads(payload)))
+    stop, since = asyncio.Event(), datetime.now(UTC) - timedelta(seconds=300)
+    faulty = BadWire(fault=WireFault.DROP_OUT, from_us=0, until_us=1)
+    task = asyncio.create_task(
+        publish(
+            [MILL, ROBOT],
+            broker=broker_of(broker, MqttVersion.V5),
+            since=since,
+            batch=60,
+            stop=stop,
+            wires={ROBOT.asset: [faulty]},
+        )
+    )
+    await listener.until(lambda: sum(isinstance(one, dict) for one in heard[MILL.asset]) >= 2)
+    stop.set()
+    async with asyncio.timeout(60):
+        done = await task
+    await listener.until(lambda: len(heard[ROBOT.asset]) >= done.ticks)
+    listener.close()
+    series = [one for one in heard[MILL.asset] if isinstance(one, list)]
+    assert [len(one) for one in series[:4]] == [60, 60, 60, 60]
+    flat = [body for one in heard[MILL.asset] for body in (one if isinstance(one, list) else [one])]
+    times = microseconds(since, "since") // 1_000_000 * 1_000_000 + 1_000_000 * np.arange(1, done.ticks + 1)
+    names = [signal.name for signal in MILL.signals]
+    assert [[body[name] for name in names] for body in flat] == [list(row) for _, row in MILL.at(times).rows()]
+    assert [microseconds(datetime.fromisoformat(str(body["time"])), "time") for body in flat] == times.tolist()
+    assert all(isinstance(one, dict) for one in heard[ROBOT.asset])
 
 
 async def test_after_the_past_it_goes_on_live_without_a_hole(broker: TwoVersions, listener: Listener) -> None:

@@ -114,6 +114,24 @@ def test_a_time_is_read_to_the_microsecond_and_the_rest_is_cut_off(moment: datet
     assert result.samples.origins == [Clock.SOURCE]
 
 
+@given(st.lists(st.tuples(st.integers(0, 2**31), st.floats(allow_nan=False, allow_infinity=False)), min_size=1))
+def test_objects_with_times_of_their_own_are_several_samples(pairs: list[tuple[int, float]]) -> None:
+    payload = [{"time": second, "axes": {"x": value}} for second, value in pairs]
+    samples = decoded(payload, JsonPayload(time_unit=TimeUnit.SECONDS)).samples
+    assert samples.addresses == ["t#axes.x"] * len(pairs)
+    assert samples.values == [value for _, value in pairs]
+    assert samples.times == [second * 1_000_000 for second, _ in pairs]
+    assert set(samples.origins) == {Clock.SOURCE}
+
+
+def test_a_series_is_taken_whole_or_not_at_all() -> None:
+    broken = [{"time": "2026-11-21T07:59:59Z", "a": 1}, {"time": "yesterday", "a": 2}]
+    assert refusal(broken)[0] is Reason.INVALID_TIME
+    assert refusal(b'[{"time": "2026-11-21T07:59:59Z", "a": 1, "a": 2}]')[0] is Reason.MALFORMED
+    mixed = decoded([{"time": "2026-11-21T07:59:59Z", "a": 1}, {"a": 2}])
+    assert mixed.samples.addresses == ["t#0.time", "t#0.a", "t#1.a"]
+
+
 def test_a_message_without_a_time_gets_the_receipt_and_says_so() -> None:
     for payload in ({"a": 1, "b": "x"}, {"time": None, "a": 1, "b": "x"}):
         result = decoded(payload)
