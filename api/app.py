@@ -14,6 +14,7 @@ from api.errors import handle_errors
 from api.methods import Methods
 from api.openapi import DescribedApp
 from api.routes import (
+    accesses,
     agreements,
     assets,
     catalogue,
@@ -77,6 +78,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         latest,
         tenures,
         agreements,
+        accesses,
         ingest,
         discoveries,
     )

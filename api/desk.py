@@ -1,4 +1,4 @@
-"""What every route needs at hand: the database and the cursors."""
+"""What every route needs at hand: the database, the cursors, and the ledger's clerk."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 
 from api.cursor import Cursors
+from api.sealer import Ends, sealing_while
 from fieldlab.errors import Unavailable
 from fieldlab.settings import ApiSettings
 from fieldlab.storage import keys
@@ -19,10 +20,11 @@ from fieldlab.storage.rights import ProcessRole, check
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Desk:
-    """One process's way to the database, and the cursors of the lab."""
+    """One process's way to the database, the cursors of the lab, and where ends of answers go."""
 
     engine: AsyncEngine
     cursors: Cursors
+    ends: Ends
 
 
 @asynccontextmanager
@@ -37,7 +39,8 @@ async def opened(settings: ApiSettings) -> AsyncIterator[Desk]:
         cursors = Cursors(await _key(engine))
         async with engine.connect() as connection:
             await connection.run_sync(check, ProcessRole.API)
-        yield Desk(engine=engine, cursors=cursors)
+        async with sealing_while(engine) as ends:
+            yield Desk(engine=engine, cursors=cursors, ends=ends)
     finally:
         await engine.dispose()
 

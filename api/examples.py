@@ -93,6 +93,9 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
     "give_back": Examples(
         parameters={"slug": "mill-1"}, bodies={"after two days": {"at": "2031-01-08T08:00:00+01:00"}}
     ),
+    "accesses": Examples(requests={"Who else read what was yours": "/v1/accesses?whose=others"}),
+    "checkpoint": Examples(),
+    "proof": Examples(parameters={"earlier": 0}),
     "accounts": Examples(
         requests={"One source from a day on": "/v1/ingest/accounts?source=shop-floor&since=2026-11-21"}
     ),

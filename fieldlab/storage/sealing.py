@@ -10,14 +10,14 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from fieldlab.ownership.access import End
+from fieldlab.ownership.access import Checkpoint, End
 from fieldlab.storage.transaction import reached
 
 _END: Final = text("SELECT visible.end_accesses(CAST(:ends AS jsonb))")
 """Writes how answers ended."""
 
-_SEAL: Final = text("SELECT visible.seal_ledger()")
-"""Gives what waits its leaves, and makes a checkpoint."""
+_SEAL: Final = text("SELECT grown, size, root FROM visible.seal()")
+"""Gives what waits its leaves, makes a checkpoint, and tells the newest."""
 
 
 async def end(engine: AsyncEngine, ends: Iterable[End]) -> int:
@@ -33,13 +33,11 @@ async def end(engine: AsyncEngine, ends: Iterable[End]) -> int:
             return int(await connection.scalar(_END, {"ends": json.dumps(written)}) or 0)
 
 
-async def seal(engine: AsyncEngine) -> int:
-    """Seal what is committed and waits, in the order found; gives the number of new leaves. Any process may."""
+async def seal(engine: AsyncEngine) -> Checkpoint:
+    """Seal what is committed and waits, in the order found, and give the newest checkpoint. Any process may."""
     with reached():
-        grown = 0
         while True:
             async with engine.begin() as connection:
-                added = int(await connection.scalar(_SEAL) or 0)
-            grown += added
-            if not added:
-                return grown
+                row = (await connection.execute(_SEAL)).one()
+            if not row.grown:
+                return Checkpoint(size=row.size, root=row.root)

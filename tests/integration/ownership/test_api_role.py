@@ -253,6 +253,7 @@ PLANS = [
     "SELECT * FROM visible.accesses(9223372036854775807, 1000000)",
     "SELECT * FROM visible.checkpoint()",
     "SELECT * FROM visible.ledger_nodes('{0}', '{0}')",
+    "SELECT * FROM visible.seal()",
 ]
 SCANS = re.compile(
     r"\b(Seq|Index|Index Only|Bitmap Heap|Tid|Sample) Scan\b|Custom Scan|\{\w*(SEQ|INDEX|HEAP|CUSTOM)\w*SCAN"
