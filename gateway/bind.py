@@ -51,7 +51,8 @@ class Bound:
 def bind(block: Block, bindings: Bindings, *, discipline: Discipline) -> Bound:
     """Find each sample's stream, and hold it against the stream's kind and the discipline of time.
 
-    A live sample gets its binding's origin and keeps the mark of its clock. A number that is not finite keeps its
+    A live sample gets its binding's origin and keeps the mark of its clock; every sample of a recording, even one that
+    calls itself history, is a replay. A number that is not finite keeps its
     value under a bad status, and so does a sample without a value.
     """
     found = [bindings.get(address) for address in block.addresses]
@@ -67,7 +68,7 @@ def bind(block: Block, bindings: Bindings, *, discipline: Discipline) -> Bound:
     rows = Rows(
         streams=streams,
         statuses=_statuses(block),
-        origins=np.where(is_live, block.origins | live, block.origins),
+        origins=np.where(is_live | (live == Origin.REPLAY), block.origins & ~_ORIGIN_BITS | live, block.origins),
         times=block.times,
         values=block.values,
         numeric=block.numeric,

@@ -8,10 +8,14 @@ from fieldlab.readings.instant import Instant
 
 
 class Nature(StrEnum):
-    """Whether a machine stands on the floor or in a computer; every answer says which."""
+    """Whether a machine stands on the floor or in a computer, or is a recording; every answer says which.
+
+    What a recording plays belongs to its home owner, the owner of what was recorded: it is never handed over.
+    """
 
     REAL = "real"
     SIMULATED = "simulated"
+    REPLAY = "replay"
 
 
 class Kind(StrEnum):

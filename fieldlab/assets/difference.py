@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Final
 
+from fieldlab.assets.asset import Nature
 from fieldlab.assets.inventory import Inventory
 from fieldlab.errors import Conflict
 
@@ -89,7 +90,7 @@ def difference(present: Inventory, declared: Inventory) -> tuple[Change, ...]:
             if key not in here:
                 changes.append(Change(mark=Mark.ADDED, kind=kind, name=named(key), properties=tuple(_all(entry))))
             elif differing := tuple(_differing(here[key], entry)):
-                fixed = [one for one in differing if one.name in _FIXED.get(kind, ())]
+                fixed = [one for one in differing if one.name in _FIXED.get(kind, ()) or _replays(kind, one)]
                 refused += [
                     f"{kind} {named(key)}: {one.name} is {one.old} and cannot become {one.new}" for one in fixed
                 ]
@@ -101,6 +102,11 @@ def difference(present: Inventory, declared: Inventory) -> tuple[Change, ...]:
             + "\n".join(f"  {one}" for one in refused)
         )
     return tuple(changes)
+
+
+def _replays(kind: str, one: Property) -> bool:
+    """Tell whether a machine would become a recording, or a recording a machine that can be handed over."""
+    return kind == "asset" and one.name == "nature" and Nature.REPLAY in (one.old, one.new)
 
 
 def named(key: str | tuple[str, str]) -> str:

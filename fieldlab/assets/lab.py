@@ -140,7 +140,9 @@ class DeclaredAsset(_Declared):
 
     name: Annotated[Name, Field(description="As people know it")]
     home_owner: Annotated[Slug, Field(description="The participant who owns what nobody has booked")]
-    nature: Annotated[Nature, Field(description="Whether it stands on the floor or in a computer")] = Nature.REAL
+    nature: Annotated[
+        Nature, Field(description="Whether it stands on the floor or in a computer, or is a recording")
+    ] = Nature.REAL
     description: Words = ""
     type: Annotated[Slug | None, Field(description="The asset type that brings its streams")] = None
     leave_out: Annotated[tuple[StreamName, ...], Field(description="Streams of its type that it lacks")] = ()

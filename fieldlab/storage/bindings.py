@@ -25,6 +25,13 @@ _BINDINGS: Final = """
     JOIN fieldlab.asset AS a ON a.id = s.asset_id
 """
 
+_ORIGINS: Final = {
+    Nature.REAL: Origin.LIVE,
+    Nature.SIMULATED: Origin.SIMULATED,
+    Nature.REPLAY: Origin.REPLAY,
+}
+"""What the samples of a machine are, where they do not say of themselves that they are history."""
+
 # Hears of every change to sources, bindings, and the kinds and natures that they depend on.
 _LISTEN: Final = "LISTEN fieldlab_bindings"
 
@@ -73,8 +80,11 @@ async def _read(connection: psycopg.AsyncConnection) -> Catalogue:
         async with connection.cursor() as cursor:
             await cursor.execute(_BINDINGS)
             async for source, address, stream, kind, nature, lateness in cursor:
-                origin = Origin.SIMULATED if Nature(nature) is Nature.SIMULATED else Origin.LIVE
                 bindings[source][address] = Binding(
-                    address=address, stream=stream, kind=Kind(kind), origin=origin.value, lateness=lateness
+                    address=address,
+                    stream=stream,
+                    kind=Kind(kind),
+                    origin=_ORIGINS[Nature(nature)].value,
+                    lateness=lateness,
                 )
     return Catalogue(sources=sources, bindings=bindings)

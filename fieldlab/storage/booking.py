@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
+from fieldlab.assets.asset import Nature
 from fieldlab.assets.difference import Change, Mark, Property
-from fieldlab.assets.inventory import Booking, Inventory
+from fieldlab.assets.inventory import AssetEntry, Booking, Inventory
 from fieldlab.errors import Conflict, TenureConflict
 from fieldlab.ownership import tenure as timelines
 from fieldlab.ownership.booking import joined, missing, remaining
@@ -111,8 +112,19 @@ def book(connection: Connection, present: Inventory, declared: Inventory) -> tup
         for asset in assets:
             bookings = [booking for booking in declared.bookings if booking.asset == asset]
             owned = [(booking, declared.trials[booking.trial].participant) for booking in bookings]
+            _refuse_replay(declared.assets[asset], owned)
             changes += _book(connection, asset, owned, timelines_.get(asset, {}), returned)
     return (*changes, *_kept(present, declared))
+
+
+def _refuse_replay(asset: AssetEntry, bookings: Sequence[tuple[Booking, str]]) -> None:
+    """Raise Conflict where a recording is booked by anybody but its home owner."""
+    for booking, owner in bookings:
+        if asset.nature is Nature.REPLAY and owner != asset.home_owner:
+            raise Conflict(
+                f"booking {booking}: the asset is a recording, and what it plays stays {asset.home_owner}'s; "
+                "leave it out, and ask that owner for an agreement."
+            )
 
 
 def _book(

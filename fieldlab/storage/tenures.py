@@ -44,6 +44,7 @@ _TRIES: Final = 5
 _RACED: Final = {"40001", "40P01"}
 _BOOKED: Final = "23P01"
 _TAKEN: Final = "23505"
+_OF_A_REPLAY: Final = "tenure_of_a_replay"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,6 +110,10 @@ async def _amend(
                 raise TenureConflict("The asset is booked for some of that time; choose another time.") from None
             if sqlstate == _TAKEN:
                 raise Conflict("That trial belongs to another participant; choose another name.") from None
+            if getattr(getattr(error.orig, "diag", None), "constraint_name", None) == _OF_A_REPLAY:
+                raise Conflict(
+                    "The asset is a recording: what it plays stays its owner's. Ask the owner for an agreement instead."
+                ) from None
             if sqlstate not in _RACED:
                 raise
     raise Conflict("The tenures of this asset are being changed by others at this moment; try again.")

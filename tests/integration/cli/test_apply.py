@@ -183,6 +183,32 @@ def test_a_machine_that_is_booked_by_another_is_refused(lab: Declaring) -> None:
     assert lab.ask("SELECT count(*) FROM fieldlab.trial") == [(1,)]
 
 
+def test_a_recording_is_nobody_s_but_its_home_owner_s(lab: Declaring) -> None:
+    recording = LAB.replace(
+        "name: Press\n    home_owner: lab", "name: Press\n    home_owner: sme-b\n    nature: replay"
+    )
+    refused = lab.apply(recording)
+    assert "booking tool-wear on press-1: the asset is a recording, and what it plays stays sme-b's" in str(
+        refused.exception
+    )
+    assert lab.apply(recording.replace("participant: sme-a", "participant: sme-b")).exit_code == 0
+    with psycopg.connect(lab.database.admin) as connection, pytest.raises(psycopg.errors.CheckViolation):
+        connection.execute(
+            "UPDATE fieldlab.tenure SET owner_id = (SELECT id FROM fieldlab.participant WHERE slug = 'sme-a') "
+            "WHERE stream_id = (SELECT id FROM fieldlab.stream WHERE name = 'force')"
+        )
+
+
+def test_a_machine_that_others_have_owned_does_not_become_a_recording(lab: Declaring) -> None:
+    assert lab.apply(LAB).exit_code == 0
+    changed = lab.apply(
+        LAB.replace("name: Press\n    home_owner: lab", "name: Press\n    home_owner: lab\n    nature: replay")
+    )
+    assert changed.exit_code != 0
+    assert "asset press-1: nature is real and cannot become replay" in str(changed.exception)
+    assert lab.ask("SELECT nature FROM fieldlab.asset WHERE slug = 'press-1'") == [("real",)]
+
+
 def test_several_bookings_of_one_machine_are_entered_together(lab: Declaring) -> None:
     bookings = "".join(
         f"      - {{assets: [press-1], from: 203{year}-01-01T00:00:00Z, until: 203{year}-02-01T00:00:00Z}}\n"

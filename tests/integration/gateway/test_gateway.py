@@ -82,6 +82,15 @@ async def test_live_samples_of_a_simulated_machine_are_marked_and_keep_their_clo
     assert [row[5] for row in stored(database)] == [Origin.SIMULATED | Clock.RECEIPT, Origin.HISTORY]
 
 
+async def test_whatever_a_recording_plays_is_marked_as_a_replay(database: Database, tmp_path: Path) -> None:
+    declare(database, nature="replay")
+    async with gateway(database.gateway, tmp_path) as running:
+        running.wires["mqtt"].hand_over(samples(1.0, origin=Clock.RECEIPT.value))
+        running.wires["mqtt"].hand_over(samples(2.0, start=START + SECOND, origin=Origin.HISTORY.value))
+        await running.settled()
+    assert [row[5] for row in stored(database)] == [Origin.REPLAY | Clock.RECEIPT, Origin.REPLAY]
+
+
 async def test_the_same_samples_again_are_duplicates_and_change_nothing(database: Database, tmp_path: Path) -> None:
     streams = declare(database)
     async with gateway(database.gateway, tmp_path) as running:

@@ -74,6 +74,13 @@ def stored(admin: psycopg.Connection, asset: str) -> list[str]:
     return sorted(json.dumps(tenure, sort_keys=True) for (tenure,) in rows)
 
 
+async def test_a_recording_is_not_handed_over(floor: Floor, admin: psycopg.Connection) -> None:
+    admin.execute("UPDATE fieldlab.asset SET nature = 'replay' WHERE slug = 'robot-1'")
+    with pytest.raises(Conflict, match="a recording: what it plays stays its owner's"):
+        await tenures.hand_over(floor.scopes["lab"], floor.engine, "robot-1", booking("sme-a", MONDAY, TUESDAY))
+    assert timeline(admin, floor.streams[JOINT]) == [("sme-b", ALWAYS.start, ALWAYS.until, False)]
+
+
 async def test_a_hand_over_takes_the_home_owner_s_time_only(floor: Floor, admin: psycopg.Connection) -> None:
     for stream in (CURRENT, STATE):
         assert timeline(admin, floor.streams[stream]) == [
