@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0014"
+down_revision = "0013"
 
 CREATE = """
 ALTER TABLE fieldlab.asset DROP CONSTRAINT asset_nature_check,
