@@ -39,17 +39,21 @@ _RECORD: Final = text(
     """
 )
 
-_DROP_ROLLUP: Final = text(
+_DROP_ROLLUPS: Final = text(
     """
-    DO $$ BEGIN
-        IF EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-                   WHERE n.nspname = 'fieldlab' AND c.relname = 'measurement_1m') THEN
-            BEGIN
-                EXECUTE 'DROP VIEW fieldlab.measurement_1m';
-            EXCEPTION WHEN wrong_object_type OR feature_not_supported OR object_not_in_prerequisite_state THEN
-                EXECUTE 'DROP MATERIALIZED VIEW fieldlab.measurement_1m';
-            END;
-        END IF;
+    DO $$
+    DECLARE
+        rollup text;
+    BEGIN
+        FOREACH rollup IN ARRAY ARRAY['measurement_1m', 'measurement_1h'] LOOP
+            IF to_regclass('fieldlab.' || rollup) IS NOT NULL THEN
+                BEGIN
+                    EXECUTE format('DROP VIEW fieldlab.%I', rollup);
+                EXCEPTION WHEN wrong_object_type OR feature_not_supported OR object_not_in_prerequisite_state THEN
+                    EXECUTE format('DROP MATERIALIZED VIEW fieldlab.%I', rollup);
+                END;
+            END IF;
+        END LOOP;
     END $$;
     """
 )
@@ -81,6 +85,26 @@ _SHIM: Final = text(
         SFUNC = public.fieldlab_earlier, STYPE = public.fieldlab_edge, FINALFUNC = public.fieldlab_edge_value);
     CREATE OR REPLACE AGGREGATE public.last(double precision, timestamptz) (
         SFUNC = public.fieldlab_later, STYPE = public.fieldlab_edge, FINALFUNC = public.fieldlab_edge_value);
+
+    DO $$ BEGIN
+        CREATE TYPE public.fieldlab_peak AS (at timestamptz, value double precision);
+    EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+    CREATE OR REPLACE FUNCTION public.fieldlab_lower(
+        peak public.fieldlab_peak, at timestamptz, value double precision)
+    RETURNS public.fieldlab_peak LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+    $$ SELECT CASE WHEN value IS NOT NULL AND (peak IS NULL OR value < peak.value)
+                   THEN ROW(at, value)::public.fieldlab_peak ELSE peak END $$;
+    CREATE OR REPLACE FUNCTION public.fieldlab_higher(
+        peak public.fieldlab_peak, at timestamptz, value double precision)
+    RETURNS public.fieldlab_peak LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+    $$ SELECT CASE WHEN value IS NOT NULL AND (peak IS NULL OR value > peak.value)
+                   THEN ROW(at, value)::public.fieldlab_peak ELSE peak END $$;
+    CREATE OR REPLACE FUNCTION public.fieldlab_peak_at(peak public.fieldlab_peak) RETURNS timestamptz
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT peak.at $$;
+    CREATE OR REPLACE AGGREGATE public.first(timestamptz, double precision) (
+        SFUNC = public.fieldlab_lower, STYPE = public.fieldlab_peak, FINALFUNC = public.fieldlab_peak_at);
+    CREATE OR REPLACE AGGREGATE public.last(timestamptz, double precision) (
+        SFUNC = public.fieldlab_higher, STYPE = public.fieldlab_peak, FINALFUNC = public.fieldlab_peak_at);
     """
 )
 
@@ -88,6 +112,12 @@ _UNSHIM: Final = text(
     """
     DROP AGGREGATE IF EXISTS public.first(double precision, timestamptz);
     DROP AGGREGATE IF EXISTS public.last(double precision, timestamptz);
+    DROP AGGREGATE IF EXISTS public.first(timestamptz, double precision);
+    DROP AGGREGATE IF EXISTS public.last(timestamptz, double precision);
+    DROP FUNCTION IF EXISTS public.fieldlab_peak_at;
+    DROP FUNCTION IF EXISTS public.fieldlab_higher;
+    DROP FUNCTION IF EXISTS public.fieldlab_lower;
+    DROP TYPE IF EXISTS public.fieldlab_peak;
     DROP FUNCTION IF EXISTS public.fieldlab_edge_value;
     DROP FUNCTION IF EXISTS public.fieldlab_later;
     DROP FUNCTION IF EXISTS public.fieldlab_earlier;
@@ -97,30 +127,35 @@ _UNSHIM: Final = text(
     """
 )
 
+_COMPLETE: Final = text(
+    "SELECT to_regclass('fieldlab.measurement_1m') IS NOT NULL AND to_regclass('fieldlab.measurement_1h') IS NOT NULL"
+)
+_ROLLUPS: Final = {"measurement_1m": "1 minute", "measurement_1h": "1 hour"}
+
 _ROLLUP_QUERY: Final = """
-    SELECT stream_id, public.time_bucket(interval '1 minute', time) AS bucket,
-           count(*) FILTER (WHERE status >= 0) AS samples,
-           sum(value) FILTER (WHERE status >= 0) AS total,
-           sum(value * value) FILTER (WHERE status >= 0) AS total_of_squares,
-           min(value) FILTER (WHERE status >= 0) AS least,
-           max(value) FILTER (WHERE status >= 0) AS greatest,
-           public.first(value, time) FILTER (WHERE status >= 0) AS first,
-           public.last(value, time) FILTER (WHERE status >= 0) AS last
-    FROM fieldlab.measurement
-    GROUP BY stream_id, public.time_bucket(interval '1 minute', time)
+    SELECT stream_id, public.time_bucket(interval '{width}', time) AS bucket,
+           count(*) AS samples, count(value) AS valued, sum(value) AS total,
+           var_pop(value) * count(value) AS deviations, min(value) AS least, max(value) AS greatest,
+           public.first(time, value) FILTER (WHERE value IS NOT NULL) AS least_at,
+           public.last(time, value) FILTER (WHERE value IS NOT NULL) AS greatest_at,
+           public.first(value, time) FILTER (WHERE value IS NOT NULL) AS first,
+           min(time) FILTER (WHERE value IS NOT NULL) AS first_at,
+           public.last(value, time) FILTER (WHERE value IS NOT NULL) AS last,
+           max(time) FILTER (WHERE value IS NOT NULL) AS last_at,
+           bit_or(1 << (origin & 15)) AS origins
+    FROM fieldlab.measurement WHERE status >= 0
+    GROUP BY stream_id, public.time_bucket(interval '{width}', time)
 """
-_ROLLUP: Final = text(f"CREATE VIEW fieldlab.measurement_1m AS {_ROLLUP_QUERY}")
-_CONTINUOUS_ROLLUP: Final = text(
-    f"""
-    CREATE MATERIALIZED VIEW fieldlab.measurement_1m
-    WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS {_ROLLUP_QUERY} WITH NO DATA
-    """
-)
-_DESCRIBE_ROLLUP: Final = text(
-    """
-    COMMENT ON VIEW fieldlab.measurement_1m IS 'Measurements by stream and minute; owners change on whole minutes only.'
-    """
-)
+_ROLLUP: Final = "CREATE VIEW fieldlab.{name} AS {query}"
+_CONTINUOUS_ROLLUP: Final = """
+    CREATE MATERIALIZED VIEW fieldlab.{name}
+    WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS {query} WITH NO DATA
+"""
+_DESCRIBE_ROLLUP: Final = """
+    COMMENT ON VIEW fieldlab.{name} IS
+        'Samples that are not bad, by stream and {width}; owners change on whole minutes only. deviations is the sum of
+squared deviations from the mean, origins a set of bits.'
+"""
 
 _EXTEND: Final = text("CREATE EXTENSION IF NOT EXISTS timescaledb SCHEMA public")
 _IS_HYPERTABLE: Final = text(
@@ -143,6 +178,12 @@ _MAKE_HYPERTABLE: Final = text(
                                     migrate_data => true)
     """
 )
+_HAS_COLUMNSTORE: Final = text(
+    """
+    SELECT compression_enabled FROM timescaledb_information.hypertables
+    WHERE hypertable_schema = 'fieldlab' AND hypertable_name = 'measurement'
+    """
+)
 _COLUMNSTORE: Final = (
     text(
         """
@@ -155,13 +196,11 @@ _COLUMNSTORE: Final = (
     ),
 )
 # Oldest first: newest first moves the border of what is stored past what is not stored yet, which is then missing.
-_REFRESH: Final = text(
-    """
-    SELECT public.add_continuous_aggregate_policy('fieldlab.measurement_1m', start_offset => NULL,
-        end_offset => interval '2 minutes', schedule_interval => interval '1 minute', if_not_exists => true,
+_REFRESH: Final = """
+    SELECT public.add_continuous_aggregate_policy('fieldlab.{name}', start_offset => NULL,
+        end_offset => interval '{width}' * 2, schedule_interval => interval '1 minute', if_not_exists => true,
         refresh_newest_first => false)
-    """
-)
+"""
 # What a rollup is stored in lies in a schema that TimescaleDB needs open to everybody; see `fieldlab_chunk`.
 _ENCLOSE_ROLLUP: Final = text(
     """
@@ -191,7 +230,7 @@ def extend(connection: Connection, *, stay_plain: bool = False) -> Engine:
         return Engine.PLAIN
     if not installed:
         if connection.scalar(text("SELECT to_regclass('fieldlab.measurement') IS NOT NULL")):
-            connection.execute(_DROP_ROLLUP)
+            connection.execute(_DROP_ROLLUPS)
         connection.execute(_UNSHIM)
         connection.execute(_EXTEND)
     return Engine.COMMUNITY if connection.scalar(_LICENCE) == "timescale" else Engine.APACHE
@@ -201,7 +240,7 @@ def fit(connection: Connection, engine: Engine) -> str:
     """Fit the measurements to the engine, record it, and give its version for people. Safe to run again."""
     version: str = connection.scalar(_VERSION) or ""
     recorded = connection.execute(text("SELECT engine, version FROM fieldlab.platform")).one_or_none()
-    complete = connection.scalar(text("SELECT to_regclass('fieldlab.measurement_1m') IS NOT NULL"))
+    complete = connection.scalar(_COMPLETE)
     if not complete or recorded is None or recorded.engine != engine:
         unfit(connection)
         _build(connection, engine)
@@ -211,7 +250,7 @@ def fit(connection: Connection, engine: Engine) -> str:
 
 def unfit(connection: Connection) -> None:
     """Take away what stands on the measurements, so that the tables below can change."""
-    connection.execute(_DROP_ROLLUP)
+    connection.execute(_DROP_ROLLUPS)
 
 
 def shim(connection: Connection) -> None:
@@ -223,12 +262,15 @@ def _build(connection: Connection, engine: Engine) -> None:
     if engine is not Engine.PLAIN and not connection.scalar(_IS_HYPERTABLE):
         connection.execute(_CHUNK_SCHEMA)
         connection.execute(_MAKE_HYPERTABLE)
-    if engine is Engine.COMMUNITY:
+    if engine is Engine.COMMUNITY and not connection.scalar(_HAS_COLUMNSTORE):
         for statement in _COLUMNSTORE:
             connection.execute(statement)
-        connection.execute(_CONTINUOUS_ROLLUP)
+    template = _CONTINUOUS_ROLLUP if engine is Engine.COMMUNITY else _ROLLUP
+    for name, width in _ROLLUPS.items():
+        query = _ROLLUP_QUERY.format(width=width)
+        connection.execute(text(template.format(name=name, query=query)))
+        connection.execute(text(_DESCRIBE_ROLLUP.format(name=name, width=width)))
+    if engine is Engine.COMMUNITY:
         connection.execute(_ENCLOSE_ROLLUP)
-        connection.execute(_REFRESH)
-    else:
-        connection.execute(_ROLLUP)
-    connection.execute(_DESCRIBE_ROLLUP)
+        for name, width in _ROLLUPS.items():
+            connection.execute(text(_REFRESH.format(name=name, width=width)))

@@ -17,6 +17,7 @@ from fieldlab.ownership.floor import fits, snapped
 from fieldlab.ownership.interval import Interval
 from fieldlab.ownership.segment import Basis, BasisKind, Segment, Shape
 from fieldlab.ownership.terms import DataFormat
+from fieldlab.readings.calendar import Step
 from fieldlab.readings.instant import NEVER, Instant
 
 
@@ -99,7 +100,7 @@ def decide(rights: Sequence[Right], agreements: Mapping[UUID, Agreement], ask: A
     return Decision(segments=segments, refusals=tuple(refused[id_] for id_ in sorted(refused) if id_ in missed))
 
 
-def servable(segments: Iterable[Segment], step: int | None, *, good_only: bool) -> bool:
+def servable(segments: Iterable[Segment], step: Step | None, *, good_only: bool) -> bool:
     """Tell whether any of the segments can have rows: those with a floor want steps that fit it, and no filter."""
     return any(
         floor is None or (fits(step, floor) and not good_only)

@@ -4,6 +4,7 @@ It is a limit of a contract. It does not make anybody anonymous.
 """
 
 from fieldlab.ownership.interval import Interval
+from fieldlab.readings.calendar import Calendar, Step
 from fieldlab.readings.instant import FOREVER, NEVER, Instant
 
 
@@ -22,6 +23,8 @@ def sealed(*, tenure: Interval, window: Interval, embargo: int, floor: int, now:
     return snapped(open_, floor) if open_ else None
 
 
-def fits(step: int | None, floor: int) -> bool:
-    """Tell whether buckets of `step` are whole multiples of the floor; samples (None) never are."""
+def fits(step: Step | None, floor: int) -> bool:
+    """Tell whether buckets of `step` are made of whole ones of the floor; samples (None) never are."""
+    if isinstance(step, Calendar):
+        return step.fits(floor)
     return step is not None and step % floor == 0

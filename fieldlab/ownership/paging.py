@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from fieldlab.ownership.interval import Interval
 from fieldlab.ownership.segment import Segment
+from fieldlab.readings.calendar import Calendar, Step
 from fieldlab.readings.instant import Instant
 
 
@@ -14,7 +15,7 @@ def floor(moment: Instant, step: int) -> Instant:
 
 
 def remaining(
-    segments: Sequence[Segment], *, order: Sequence[int], stream: int, given: Instant, step: int | None = None
+    segments: Sequence[Segment], *, order: Sequence[int], stream: int, given: Instant, step: Step | None = None
 ) -> tuple[Segment, ...]:
     """Give what follows the row at `given` of `stream`; segments come by stream, in the order given, then by time.
 
@@ -29,7 +30,17 @@ def remaining(
         if segment.stream != stream or given < segment.interval.start:
             left.append(segment)
         elif given < segment.interval.until:
-            start = Instant(given + 1) if step is None else Instant(floor(given, step) + step)
+            start = _following(given, step)
             if start < segment.interval.until:
                 left.append(replace(segment, interval=Interval(start=start, until=segment.interval.until)))
     return tuple(left)
+
+
+def _following(given: Instant, step: Step | None) -> Instant:
+    match step:
+        case None:
+            return Instant(given + 1)
+        case Calendar():
+            return step.after(given)
+        case width:
+            return Instant(floor(given, width) + width)

@@ -21,12 +21,12 @@ from fieldlab.ownership.interval import ALWAYS, Interval
 from fieldlab.ownership.paging import remaining
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.ownership.segment import BasisKind, Segment, SegmentGap
-from fieldlab.readings.aggregate import Aggregate
 from fieldlab.readings.gap import Cause
 from fieldlab.readings.instant import FOREVER, Instant
 from fieldlab.readings.origin import Origin, origin_of
 from fieldlab.readings.status import shown
 from fieldlab.storage import agreements
+from fieldlab.storage.aggregated import Bucketing, buckets
 from fieldlab.storage.catalogue import wanted
 from fieldlab.storage.columns import fetch, instants
 from fieldlab.storage.selection import (
@@ -56,16 +56,6 @@ _SAMPLES: Final = """
 _LATEST: Final = text("SELECT * FROM visible.latest(:streams, CAST(:under AS uuid[]))")
 """The newest readable sample of each stream."""
 
-_BUCKETS: Final = """
-    SELECT number, start, mean, lowest, highest, count, origins
-    FROM visible.buckets(%(numbers)s, %(streams)s, %(tenures)s, %(starts)s, %(untils)s, %(step)s, %(good_only)s,
-                         %(limit)s, %(under)s)
-"""
-"""Aggregates of each stretch over the grid of the Unix epoch, of samples whose status is not bad, or only good."""
-
-_COMPUTED: Final = (Aggregate.MEAN, Aggregate.MIN, Aggregate.MAX, Aggregate.COUNT)
-"""The order in which that statement gives them."""
-
 
 async def measurements(scope: ReadScope, engine: AsyncEngine, selection: Selection) -> Answer:
     """Answer one page of samples, or of buckets if the selection has a step.
@@ -81,10 +71,15 @@ async def measurements(scope: ReadScope, engine: AsyncEngine, selection: Selecti
         decided = await _decide(bound, streams, interval, selection.ask, preview=selection.preview)
         left = _left(streams, decided, selection)
         rows: SampleRows | BucketRows
+        origins: Mapping[int, set[Origin]]
         if selection.step is None:
             rows, origins, more = await _samples(bound, selection, left)
         else:
-            rows, origins, more = await _aggregated(bound, selection, selection.step, decided, left)
+            asked = Bucketing(
+                step=selection.step, aggregates=selection.aggregates, status=selection.status, limit=selection.limit
+            )
+            found = await buckets(bound, asked, decided, left)
+            rows, origins, more = found.rows, found.origins, found.more
     return Answer(
         decided_at=bound.decided_at,
         interval=interval,
@@ -243,43 +238,6 @@ async def _samples(
     return columns, origins, more
 
 
-async def _aggregated(
-    bound: Bound, selection: Selection, step: int, decided: Sequence[Segment], left: Sequence[Segment]
-) -> tuple[BucketRows, dict[int, set[Origin]], bool]:
-    under = [segment.basis.agreement for segment in left]
-    asked = {
-        "step": step,
-        "numbers": [segment.number for segment in left],
-        "streams": [segment.stream for segment in left],
-        "tenures": [segment.tenure for segment in left],
-        "starts": [segment.interval.start for segment in left],
-        "untils": [segment.interval.until for segment in left],
-        "good_only": selection.status is StatusFilter.GOOD,
-        "limit": selection.limit + 1,
-        "under": under if any(under) else None,
-    }
-    found = await fetch(bound, _BUCKETS, asked)
-    more = len(found) > selection.limit
-    del found[selection.limit :]
-    numbers, starts, *aggregates, seen = _transposed(found, width=3 + len(_COMPUTED))
-    times = instants(starts)
-    cuts = {s.number: s.interval for s in decided}
-    origins: dict[int, int] = {}
-    for number, bits in set(zip(numbers, seen, strict=True)):
-        origins[number] = origins.get(number, 0) | bits
-    computed = dict(zip(_COMPUTED, aggregates, strict=True))
-    rows = BucketRows(
-        times=times,
-        aggregates={aggregate: computed[aggregate] for aggregate in selection.aggregates},
-        partial=[
-            time < cuts[number].start or time + step > cuts[number].until
-            for time, number in zip(times.tolist(), numbers, strict=True)
-        ],
-        segments=numbers,
-    )
-    return rows, {number: {o for o in Origin if bits >> o & 1} for number, bits in origins.items()}, more
-
-
 def _transposed(rows: Sequence[tuple[Any, ...]], *, width: int) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
 
@@ -290,5 +248,5 @@ def _position(rows: SampleRows | BucketRows, segments: Sequence[Segment], stream
     return Position(stream=ids[last.stream], time=max(Instant(rows.times[-1]), last.interval.start))
 
 
-def _with_origins(segments: Sequence[Segment], origins: dict[int, set[Origin]]) -> tuple[Segment, ...]:
+def _with_origins(segments: Sequence[Segment], origins: Mapping[int, set[Origin]]) -> tuple[Segment, ...]:
     return tuple(replace(segment, origins=tuple(sorted(origins.get(segment.number, ())))) for segment in segments)

@@ -12,6 +12,7 @@ from fieldlab.ownership.decision import NOTHING_SAID, Ask
 from fieldlab.ownership.interval import Interval
 from fieldlab.ownership.segment import Segment
 from fieldlab.readings.aggregate import Aggregate
+from fieldlab.readings.calendar import Step
 from fieldlab.readings.instant import Instant
 
 Int64 = NDArray[np.int64]
@@ -61,15 +62,15 @@ class Position:
 class Selection:
     """Streams over `[start, until)`, at most `limit` rows a page.
 
-    With `step` (microseconds, a positive whole number) the answer has buckets on the grid of the Unix epoch. `ask` says
-    on what ground, for what and in which format. With `preview` an owner sees what that agreement opens, and only that.
+    With `step` the answer has buckets, on the grid of the Unix epoch or of the calendar. `ask` says on what
+    ground, for what and in which format. With `preview` an owner sees what that agreement opens, and only that.
     """
 
     streams: Wanted
     interval: Interval | Last
     limit: int
     status: StatusFilter = StatusFilter.ALL
-    step: int | None = None
+    step: Step | None = None
     aggregates: tuple[Aggregate, ...] = ()
     after: Position | None = None
     ask: Ask = NOTHING_SAID
