@@ -10,7 +10,8 @@ from pydantic_core import PydanticCustomError
 from api.errors import PROBLEMS
 from fieldlab.assets.name import SLUG
 from fieldlab.errors import InvalidInput
-from fieldlab.readings.duration import format_duration, parse_duration
+from fieldlab.readings.calendar import time_zone
+from fieldlab.readings.duration import format_duration, parse_duration, parse_step
 from fieldlab.readings.instant import Instant
 
 T = TypeVar("T")
@@ -65,6 +66,20 @@ Duration = Annotated[
     WithJsonSchema({"type": "string"}),
 ]
 """A duration, short or ISO 8601, as microseconds."""
+
+StepText = Annotated[
+    str,
+    PlainValidator(_reading(lambda text: (parse_step(text), text)[1])),
+    WithJsonSchema({"type": "string", "examples": ["1m", "PT15M", "1d", "1mo"]}),
+]
+"""The length of a bucket, as it was written; what a day is depends on the time zone."""
+
+TimeZone = Annotated[
+    str,
+    PlainValidator(_reading(time_zone)),
+    WithJsonSchema({"type": "string", "examples": ["Europe/Amsterdam"]}),
+]
+"""The name of a time zone (IANA)."""
 
 Words = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 """A text that the database can hold."""

@@ -10,13 +10,15 @@ from pydantic_core import PydanticCustomError
 
 from api.answers.media import Format, Medium
 from api.cursor import Cursors
-from api.field import Duration, Moment, SlugText, Words
+from api.field import Duration, Moment, SlugText, StepText, TimeZone, Words
 from fieldlab.errors import InvalidCursor, InvalidInput
 from fieldlab.ownership.decision import NOTHING_SAID, Ask
 from fieldlab.ownership.interval import Interval
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.ownership.terms import DataFormat
 from fieldlab.readings.aggregate import Aggregate
+from fieldlab.readings.calendar import Step
+from fieldlab.readings.duration import parse_step
 from fieldlab.readings.instant import FOREVER, NEVER, Instant
 from fieldlab.storage.selection import Answer, Last, Position, Selection, StatusFilter, StreamsOf, Wanted
 
@@ -116,8 +118,15 @@ class MeasurementsQuery(StreamsQuery):
         Field(description="The time before now, such as `15m`, instead of `from` and `until`; now is the database's."),
     ] = None
     step: Annotated[
-        Duration | None,
-        Field(description="Buckets of this length, such as `1m`, on the grid of the Unix epoch; raw without it."),
+        StepText | None,
+        Field(
+            description="Buckets of this length, such as `1m`, on the grid of the Unix epoch; or by the calendar: "
+            "`1d`, `1w` (from Monday), `1mo`, `1y`, which needs a range with both ends. Raw without it."
+        ),
+    ] = None
+    time_zone: Annotated[
+        TimeZone | None,
+        Field(description="Whose midnights bound the days, weeks and months of `step`; UTC without it."),
     ] = None
     aggregate: Annotated[
         list[Aggregate],
@@ -140,7 +149,17 @@ class MeasurementsQuery(StreamsQuery):
             raise PydanticCustomError("invalid-interval", "Give either last, or from and until.")
         if self.aggregate and self.step is None:
             raise PydanticCustomError("invalid-input", "aggregate needs a step, such as step=1m.")
+        if self.time_zone is not None and self.step is None:
+            raise PydanticCustomError("invalid-input", "time_zone needs a step of the calendar, such as step=1d.")
+        try:
+            self.length()
+        except InvalidInput as error:
+            raise PydanticCustomError("invalid-input", "{reason}", {"reason": str(error)}) from None
         return self
+
+    def length(self) -> Step | None:
+        """Give the length of the buckets; None for samples."""
+        return None if self.step is None else parse_step(self.step, self.time_zone)
 
     def selection(
         self, scope: ReadScope, cursors: Cursors, ask: Ask = NOTHING_SAID, *, preview: UUID | None = None
@@ -161,7 +180,7 @@ class MeasurementsQuery(StreamsQuery):
             interval=interval,
             limit=self.limit,
             status=self.status,
-            step=self.step,
+            step=self.length(),
             aggregates=tuple(self.aggregate) or (Aggregate.MEAN,),
             after=after,
             ask=ask,

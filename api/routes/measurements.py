@@ -93,7 +93,7 @@ async def refusals_noted(scope: ReadScope, desk: Desk) -> AsyncIterator[None]:
 def refuse_unservable(answer: Answer, query: MeasurementsQuery) -> None:
     """Raise InvalidInput where every segment has a resolution floor that the question does not keep to."""
     good_only = query.status is StatusFilter.GOOD
-    if answer.segments and not servable(answer.segments, query.step, good_only=good_only):
+    if answer.segments and not servable(answer.segments, query.length(), good_only=good_only):
         floors = sorted({segment.basis.shape.resolution_floor or 0 for segment in answer.segments})
         wanted = " and ".join(format_duration(floor) for floor in floors)
         raise InvalidInput(

@@ -35,7 +35,7 @@ def parse_duration(text: str) -> int:
         parts = [(match[2 * i + 1], match[2 * i + 2], unit) for i, unit in enumerate(_ISO_UNITS)]
         micros = sum(_counted(text, whole, fraction, unit) for whole, fraction, unit in parts if whole is not None)
     elif _CALENDAR.fullmatch(text):
-        raise InvalidInput(f"{text!r} has no fixed length; count in days here, such as 7d.")
+        raise InvalidInput(f"{text!r} counts in weeks, months or years, which have no fixed length; count in days: 7d.")
     else:
         raise InvalidInput(f"{_shown(text)} is not a duration; write it like 500ms, 10s, 1m, 2h, 1d or PT1M.")
     if not 0 < micros <= _LONGEST:

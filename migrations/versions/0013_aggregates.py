@@ -5,6 +5,7 @@ have samples enough. Both ways give the same. What reaches back (rate, delta, ti
 than the right it is read under, and under a floor not out of its bucket.
 """
 
+import re
 from importlib import import_module
 
 from alembic import op
@@ -15,11 +16,18 @@ down_revision = "0012"
 PARTS: dict[str, str] = {}
 
 
+START = r"CASE WHEN edges IS NULL THEN public.time_bucket(width, \1, timestamptz '1970-01-01Z') "
+START += r"ELSE edges[width_bucket(\1, edges)] END"
+END = r"CASE WHEN edges IS NULL THEN \1 + width ELSE edges[width_bucket(\1, edges) + 1] END"
+"""The start of the bucket that holds a moment, and the end of the one that starts then."""
+
+
 def _filled(statement: str) -> str:
-    """Put the parts of statements, such as `@samples@`, in their places."""
+    """Put the parts of statements, such as `@samples@` and `@start m.time@`, in their places."""
     for name, part in PARTS.items():
         statement = statement.replace(f"@{name}@", part)
-    return statement
+    statement = re.sub(r"@start ([^@]+)@", START, statement)
+    return re.sub(r"@end ([^@]+)@", END, statement)
 
 
 HELD = """
@@ -58,23 +66,10 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp ROWS 3 AS $$
 $$;
 COMMENT ON FUNCTION fieldlab.pieces IS
     'A stretch of time as whole hours, where wanted, the whole minutes around them, and the rest at both ends.';
-
-CREATE FUNCTION fieldlab.bucket_start(at timestamptz, width interval, edges timestamptz[]) RETURNS timestamptz
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN edges IS NULL THEN public.time_bucket(width, at, timestamptz '1970-01-01Z')
-                ELSE edges[width_bucket(at, edges)] END
-$$;
-CREATE FUNCTION fieldlab.bucket_end(start timestamptz, width interval, edges timestamptz[]) RETURNS timestamptz
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN edges IS NULL THEN start + width ELSE edges[width_bucket(start, edges) + 1] END
-$$;
-COMMENT ON FUNCTION fieldlab.bucket_start IS
-    'The start of the bucket that holds a moment: between ascending edges, or of a width on the Unix epoch''s grid.';
-COMMENT ON FUNCTION fieldlab.bucket_end IS 'The end of the bucket that starts then.';
 """
 
 PARTS["samples"] = """
-        SELECT h.place, fieldlab.bucket_start(m.time, width, edges) AS start, m.time, m.value, m.origin
+        SELECT h.place, @start m.time@ AS start, m.time, m.value, m.origin
         FROM held AS h JOIN fieldlab.measurement AS m
             ON m.stream_id = h.stream AND m.time >= h.start AND m.time < h.until AND m.time >= earliest
             AND m.time < latest
@@ -84,8 +79,8 @@ PARTS["samples"] = """
 
 PARTS["whole"] = """
               AND (edges IS NOT NULL OR step % h.resolution_floor = 0)
-              AND k.start >= h.start AND fieldlab.bucket_end(k.start, width, edges) <= h.until AND k.start <= k.fine
-              AND k.fine + make_interval(secs => h.resolution_floor / 1e6) <= fieldlab.bucket_end(k.start, width, edges)
+              AND k.start >= h.start AND @end k.start@ <= h.until AND k.start <= k.fine
+              AND k.fine + make_interval(secs => h.resolution_floor / 1e6) <= @end k.start@
 """
 """A bucket that lies wholly in its stretch, and a bucket of the floor that lies wholly in it."""
 
@@ -93,7 +88,7 @@ PARTS["kept_samples"] = _filled("""
         @samples@
         UNION ALL
         SELECT k.place, k.start, k.time, k.value, k.origin FROM (
-            SELECT h.place, m.time, m.value, m.origin, fieldlab.bucket_start(m.time, width, edges) AS start,
+            SELECT h.place, m.time, m.value, m.origin, @start m.time@ AS start,
                    fieldlab.edge_before(m.time, h.resolution_floor) AS fine,
                    count(*) OVER (PARTITION BY h.place, fieldlab.edge_before(m.time, h.resolution_floor)) AS samples
             FROM held AS h JOIN fieldlab.measurement AS m
@@ -119,20 +114,20 @@ PARTS["rolled"] = (
 )
 
 PARTS["parts"] = _filled("""
-        SELECT h.place, fieldlab.bucket_start(m.time, width, edges) AS start, @summary@
+        SELECT h.place, @start m.time@ AS start, @summary@
         FROM piece AS h JOIN fieldlab.measurement AS m
             ON m.stream_id = h.stream AND m.time >= h.start AND m.time < h.until AND m.time >= earliest
             AND m.time < latest
         WHERE h.grain = 'sample' AND m.status >= 0 AND (m.status = 0 OR NOT good_only)
         GROUP BY 1, 2
         UNION ALL
-        SELECT h.place, fieldlab.bucket_start(m.bucket, width, edges), @rolled@, m.origins
+        SELECT h.place, @start m.bucket@, @rolled@, m.origins
         FROM piece AS h JOIN fieldlab.measurement_1h AS m
             ON m.stream_id = h.stream AND m.bucket >= h.start AND m.bucket < h.until AND m.bucket >= earliest
             AND m.bucket < latest
         WHERE rolling AND hourly AND h.grain = 'hour'
         UNION ALL
-        SELECT h.place, fieldlab.bucket_start(m.bucket, width, edges), @rolled@, m.origins
+        SELECT h.place, @start m.bucket@, @rolled@, m.origins
         FROM piece AS h JOIN fieldlab.measurement_1m AS m
             ON m.stream_id = h.stream AND m.bucket >= h.start AND m.bucket < h.until AND m.bucket >= earliest
             AND m.bucket < latest
@@ -142,7 +137,7 @@ PARTS["parts"] = _filled("""
                k.last, k.last_at, k.origins
         FROM (
             SELECT h.place, fieldlab.edge_before(m.time, h.resolution_floor) AS fine,
-                   fieldlab.bucket_start(min(m.time), width, edges) AS start, @summary@
+                   @start min(m.time)@ AS start, @summary@
             FROM held AS h JOIN fieldlab.measurement AS m
                 ON m.stream_id = h.stream AND m.time >= h.start AND m.time < h.until AND m.time >= earliest
                 AND m.time < latest
@@ -156,7 +151,7 @@ PARTS["parts"] = _filled("""
                k.last, k.last_at, k.origins
         FROM (
             SELECT h.place, fieldlab.edge_before(m.bucket, h.resolution_floor) AS fine,
-                   fieldlab.bucket_start(m.bucket, width, edges) AS start, @rolled@, m.origins,
+                   @start m.bucket@ AS start, @rolled@, m.origins,
                    sum(m.samples) OVER (
                        PARTITION BY h.place, fieldlab.edge_before(m.bucket, h.resolution_floor)) AS together
             FROM held AS h JOIN fieldlab.measurement_1m AS m
@@ -235,7 +230,7 @@ PARTS["given"] = _filled("""
         SELECT CASE WHEN coalesce(w.weight, 0) + x.tail > 0
                     THEN (coalesce(w.area, 0) + l.last * x.tail) / (coalesce(w.weight, 0) + x.tail)
                     ELSE l.last END
-        FROM (SELECT greatest(0, date_part('epoch', least(fieldlab.bucket_end(l.start, width, edges), h.until, now())
+        FROM (SELECT greatest(0, date_part('epoch', least(@end l.start@, h.until, now())
                                                     - l.last_at))) AS x (tail)
         WHERE weighted AND l.last_at IS NOT NULL) AS t (mean) ON true
     ORDER BY l.place, l.start
@@ -283,7 +278,7 @@ BEGIN
             SELECT * FROM fieldlab.held(reader, numbers, streams, tenures, starts, untils, under)
         ),
         g AS (
-            SELECT h.place, fieldlab.bucket_start(m.time, width, edges) AS start, count(*) AS count,
+            SELECT h.place, @start m.time@ AS start, count(*) AS count,
                    avg(m.value) AS mean, min(m.value) AS lowest, max(m.value) AS highest,
                    sum(m.value) FILTER (WHERE wanted && '{sum}') AS total,
                    stddev_samp(m.value) AS spread, bit_or(1 << (m.origin & 15)) AS origins
@@ -358,12 +353,11 @@ END $$;
 COMMENT ON FUNCTION visible.buckets IS
     'Aggregates of numbered, readable stretches [start, until), by place and time, of samples whose status is not bad,
 or only good; origins is a set of bits. Buckets have step microseconds on the grid of the Unix epoch, or lie between
-edges. A stretch is the reader''s own, or under the agreement of the same place. Under a floor steps are multiples of it, there
-is no filter, each bucket is whole, made of those of the floor that have samples enough, and has the allowed aggregates
-alone. wanted names what is computed; rolled says whether rollups are read where they can answer.';
+edges. A stretch is the reader''s own, or under the agreement of the same place. Under a floor steps are multiples of
+it, there is no filter, each bucket is whole, made of those of the floor that have samples enough, and has the allowed
+aggregates alone. wanted names what is computed; rolled says whether rollups are read where they can answer.';
 
-REVOKE ALL ON FUNCTION visible.buckets, fieldlab.held, fieldlab.pieces, fieldlab.bucket_start, fieldlab.bucket_end
-    FROM PUBLIC;
+REVOKE ALL ON FUNCTION visible.buckets, fieldlab.held, fieldlab.pieces FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION visible.buckets TO fieldlab_api;
 """)
 
@@ -396,7 +390,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     earlier = import_module("migrations.versions.0011_granted")
     op.execute("DROP FUNCTION visible.buckets, fieldlab.held, fieldlab.pieces")
-    op.execute("DROP FUNCTION fieldlab.bucket_start, fieldlab.bucket_end")
     op.execute(earlier.BUCKETS)
     op.execute(
         "REVOKE ALL ON FUNCTION visible.buckets, visible.minutes FROM PUBLIC; "

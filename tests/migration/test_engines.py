@@ -79,7 +79,8 @@ def grown(engines: tuple[Engine, Engine]) -> Iterator[Database]:
 
 ANSWERS = {
     "measurements": "SELECT * FROM fieldlab.measurement ORDER BY stream_id, time",
-    "rollup": "SELECT * FROM fieldlab.measurement_1m ORDER BY stream_id, bucket",
+    "minutes": "SELECT * FROM fieldlab.measurement_1m ORDER BY stream_id, bucket",
+    "hours": "SELECT * FROM fieldlab.measurement_1h ORDER BY stream_id, bucket",
     "buckets": (
         "SELECT stream_id, public.time_bucket('7 minutes', time, timestamptz '1970-01-01Z') AS b, "
         "public.first(value, time), public.last(value, time), count(*), sum(value) "
@@ -93,7 +94,6 @@ ANSWERS = {
 VISIBLE = {
     "samples": "SELECT * FROM visible.samples(1, '-infinity', 'infinity', 100000)",
     "good samples": "SELECT * FROM visible.samples(1, '-infinity', 'infinity', 100000, true)",
-    "minutes": "SELECT * FROM visible.minutes('{1,2}', '-infinity', 'infinity') ORDER BY 2, 3",
     "segments": "SELECT * FROM visible.segments('{1,2}', '-infinity', 'infinity')",
     "gaps": "SELECT * FROM visible.gaps('{1,2}', '-infinity', 'infinity')",
     "latest": "SELECT * FROM visible.latest('{1,2}')",
@@ -101,6 +101,11 @@ VISIBLE = {
     "buckets": (
         "SELECT * FROM visible.buckets('{0,1}', '{1,2}', ARRAY(SELECT tenure FROM visible.segments('{1,2}', "
         "'-infinity', 'infinity')), '{-infinity,-infinity}', '{infinity,infinity}', 420000000, false, 100000)"
+    ),
+    "rolled up": (
+        "SELECT * FROM visible.buckets('{0,1}', '{1,2}', ARRAY(SELECT tenure FROM visible.segments('{1,2}', "
+        "'-infinity', 'infinity')), '{-infinity,-infinity}', '{infinity,infinity}', 3600000000, false, 100000, "
+        "NULL, NULL, '{first,last,delta,stddev}', true)"
     ),
     "streams": "SELECT * FROM visible.stream ORDER BY key",
 }

@@ -167,7 +167,8 @@ def test_no_function_tells_of_what_is_hidden(floor: Floor, marks: Marks) -> None
         ).fetchall()
         targets = admin.execute(
             "SELECT oid, oid::regclass::text FROM pg_class WHERE relowner = 'fieldlab_owner'::regrole "
-            "AND (relname IN ('measurement', 'measurement_pkey', 'measurement_1m', 'tenure', 'stream', 'credential') "
+            "AND (relname IN ('measurement', 'measurement_pkey', 'measurement_1m', 'measurement_1h', 'tenure', 'stream', "
+            "                 'credential') "
             "     OR relname LIKE '\\_hyper%')"
         ).fetchall()
         database = admin.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone()
@@ -245,7 +246,6 @@ PLANS = [
     "SELECT * FROM visible.samples(3, '-infinity', 'infinity', 1000000)",
     "SELECT * FROM visible.latest(ARRAY[1, 2, 3])",
     "SELECT * FROM visible.extent(ARRAY[1, 2, 3])",
-    "SELECT * FROM visible.minutes(ARRAY[1, 2, 3], '-infinity', 'infinity')",
     "SELECT * FROM visible.agreement WHERE terms > ''",
     "SELECT * FROM visible.agreements(ARRAY[gen_random_uuid()])",
     "SELECT * FROM visible.agreement_events(gen_random_uuid())",

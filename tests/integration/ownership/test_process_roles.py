@@ -7,7 +7,7 @@ from tests.integration.ownership.floor import CURRENT, MONDAY, STATE, Floor
 
 TABLES = (
     "participant", "trial", "asset", "stream", "source", "binding", "tenure", "tenure_event", "credential", "secret",
-    "measurement", "reject", "gap", "platform", "entitlement", "measurement_1m",
+    "measurement", "reject", "gap", "platform", "entitlement", "measurement_1m", "measurement_1h",
     "spool", "account", "account_entry", "waiting", "discovery",
 )  # fmt: skip
 PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")

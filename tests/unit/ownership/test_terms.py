@@ -129,7 +129,7 @@ def test_times_and_durations_are_read_with_their_units() -> None:
         (with_(minimum_samples=3), "need a resolution_floor"),
         (with_(aggregates=["mean"]), "need a resolution_floor"),
         (with_(resolution_floor="60s", aggregates=[]), "name at least one"),
-        (with_(resolution_floor="60s", aggregates=["median"]), "'median' is not offered"),
+        (with_(resolution_floor="60s", aggregates=["mode"]), "'mode' is not offered"),
         (with_(resolution_floor="60s", minimum_samples=0), "write a number from 1"),
         (with_(resolution_floor="60s", minimum_samples=True), "write a whole number"),
         (with_(resolution_floor="1mo"), "months"),
