@@ -167,8 +167,8 @@ def test_no_function_tells_of_what_is_hidden(floor: Floor, marks: Marks) -> None
         ).fetchall()
         targets = admin.execute(
             "SELECT oid, oid::regclass::text FROM pg_class WHERE relowner = 'fieldlab_owner'::regrole "
-            "AND (relname IN ('measurement', 'measurement_pkey', 'measurement_1m', 'measurement_1h', 'tenure', 'stream', "
-            "                 'credential') "
+            "AND (relname IN ('measurement', 'measurement_pkey', 'measurement_1m', 'measurement_1h', 'tenure', "
+            "                 'stream', 'credential') "
             "     OR relname LIKE '\\_hyper%')"
         ).fetchall()
         database = admin.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone()

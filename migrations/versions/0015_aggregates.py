@@ -10,8 +10,8 @@ from importlib import import_module
 
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0015"
+down_revision = "0014"
 
 PARTS: dict[str, str] = {}
 
