@@ -7,7 +7,7 @@ import orjson
 from simulators.columns import Value
 from simulators.machine import Machine
 from simulators.schedule import moment
-from simulators.truth import Truth
+from simulators.truth import Truth, wrong_at
 
 
 def topic_of(machine: Machine) -> str:
@@ -39,5 +39,4 @@ def series_of(machine: Machine, ticks: Sequence[tuple[int, Sequence[Value]]]) ->
 
 def truth_payload(time_us: int, truth: Sequence[Truth]) -> bytes:
     """Give the JSON object that says what is wrong at this time: the faults joined by `+`, or `none`."""
-    wrong = sorted({one.fault for one in truth if one.from_us <= time_us < one.until_us})
-    return orjson.dumps({"time": time_text(time_us), "fault": "+".join(wrong) or "none"})
+    return orjson.dumps({"time": time_text(time_us), "fault": wrong_at(truth, time_us)})

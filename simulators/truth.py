@@ -48,6 +48,11 @@ class Score:
     lead: timedelta | None
 
 
+def wrong_at(truth: Sequence[Truth], time_us: int) -> str:
+    """Name what is wrong at a time: the faults in the order of the alphabet joined by `+`, or `none`."""
+    return "+".join(sorted({one.fault for one in truth if one.from_us <= time_us < one.until_us})) or "none"
+
+
 def score(truth: Sequence[Truth], alarms: Sequence[Alarm]) -> Score:
     """Compare alarms with the truth."""
     right = [alarm for alarm in alarms if any(_within(alarm, fault) for fault in truth)]

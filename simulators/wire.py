@@ -75,6 +75,15 @@ class Wire:
         """Tell whether nothing is ever wrong with it."""
         return not self._faults
 
+    @property
+    def idle(self) -> bool:
+        """Tell whether nothing is held back."""
+        return not (self._held or self._swapped)
+
+    def loses(self, tick_us: int) -> bool:
+        """Tell whether the message of this tick is never sent."""
+        return any(one.fault is WireFault.DROP_OUT and one.meets(self._seed, tick_us) for one in self._faults)
+
     def carry(self, tick_us: int) -> list[Message]:
         """Give the messages to send now that this tick is due."""
         if not self._faults:

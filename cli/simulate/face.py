@@ -115,12 +115,13 @@ def _sparkplug(to: Broker, *, node: str, host: str | None) -> Face:
             speed=plan.span.speed,
             stop=stop,
             progress=tell,
+            wires=plan.wires,
         )
 
     return Face(name="Sparkplug", where=f"spBv1.0/{group}/…/{name} at {to}", play=play)
 
 
-def _opcua(endpoint: str, *, certificates: Path | None, users: Path | None, is_open: bool) -> Face:
+def _opcua(endpoint: str, *, certificates: Path | None, users: Path | None, is_open: bool, tells_truth: bool) -> Face:
     """An OPC UA server; with a folder of certificates encrypted, with a file of users only for them."""
     from simulators.opcua import Security, serve
 
@@ -142,6 +143,7 @@ def _opcua(endpoint: str, *, certificates: Path | None, users: Path | None, is_o
             progress=tell,
             wires=plan.wires,
             security=security,
+            truth=plan.truth if tells_truth else None,
         )
 
     return Face(name="OPC UA", where=endpoint, play=play)
@@ -165,10 +167,10 @@ def heard(
 ) -> list[Face]:
     """Give the faces that the options ask for."""
     faces = []
-    if mqtt is None and (vibration or tells_truth):
-        raise InvalidSettingError(
-            f"{'--vibration' if vibration else '--truth-stream'} is published over MQTT: give --mqtt"
-        )
+    if mqtt is None and vibration:
+        raise InvalidSettingError("--vibration is published over MQTT: give --mqtt")
+    if mqtt is None and opcua is None and tells_truth:
+        raise InvalidSettingError("--truth-stream is told over MQTT and OPC UA: give --mqtt or --opcua")
     if mqtt is not None:
         to = broker(mqtt, "--mqtt", ca_file=mqtt_ca, version=mqtt_version)
         faces.append(_mqtt(to, tells_truth=tells_truth, batch=mqtt_batch))
@@ -178,7 +180,7 @@ def heard(
         to = broker(sparkplug, "--sparkplug", ca_file=mqtt_ca, version=mqtt_version)
         faces.append(_sparkplug(to, node=node, host=host))
     if opcua is not None:
-        faces.append(_opcua(opcua, certificates=certificates, users=users, is_open=is_open))
+        faces.append(_opcua(opcua, certificates=certificates, users=users, is_open=is_open, tells_truth=tells_truth))
     return faces
 
 

@@ -125,7 +125,10 @@ TruthFile = Annotated[
     typer.Option("--truth", metavar="FILE", rich_help_panel=_WRONG, help="Write what is wrong, and when, as CSV."),
 ]
 TruthStream = Annotated[
-    bool, typer.Option("--truth-stream", rich_help_panel=_WRONG, help="Publish it on lab/ASSET/truth too (MQTT).")
+    bool,
+    typer.Option(
+        "--truth-stream", rich_help_panel=_WRONG, help="Tell it too: lab/ASSET/truth (MQTT), ASSET/truth (OPC UA)."
+    ),
 ]
 Plot = Annotated[
     Path | None,

@@ -14,6 +14,7 @@ from simulators.opcua.security import Security
 from simulators.opcua.stage import Stage
 from simulators.playback import Progress, together, wall_clock_us
 from simulators.schedule import Schedule
+from simulators.truth import Truth
 from simulators.wire import BadWire
 
 NAMESPACE = "urn:fieldlab:simulator"
@@ -34,6 +35,7 @@ async def serve(
     progress: Callable[[Progress], None] | None = None,
     wires: Mapping[str, Sequence[BadWire]] | None = None,
     security: Security | None = None,
+    truth: Sequence[Truth] | None = None,
 ) -> Progress:
     """Serve an object a machine, with the variables `ns=…;s=<asset>/<signal>`, until `until` or `stop`.
 
@@ -43,7 +45,8 @@ async def serve(
     `patience` seconds; then it is played so that no subscriber's queue overflows, and `caught_up` is set when all of it
     is acknowledged. A subscriber that takes nothing for `patience` seconds is given up on; what was missed can be asked
     for with HistoryRead. Source timestamps are the machine's own time. `wires` are the faults of each asset's wire;
-    without `security` the server is open to everyone.
+    without `security` the server is open to everyone. With `truth`, even an empty one, the variable `<asset>/truth`
+    says what is wrong with an asset.
     """
     machines = together(machines)
     stop = stop or asyncio.Event()
@@ -63,7 +66,7 @@ async def serve(
         di=await server.register_namespace(DI),
         machinery=await server.register_namespace(MACHINERY),
     )
-    stage = Stage(server, machines, spaces, schedule, wires or {})
+    stage = Stage(server, machines, spaces, schedule, wires or {}, truth)
     await stage.build()
     try:
         await server.start()

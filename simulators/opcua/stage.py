@@ -13,8 +13,10 @@ from simulators.opcua.audience import Audience
 from simulators.opcua.history import History, origins_of
 from simulators.opcua.machinery import ItemState, Model, Spaces, item_state_of, model_of, state_values, types
 from simulators.opcua.nodes import GOOD, SPOILT, items_of, nodes_of, stamp
+from simulators.opcua.truth_node import TruthNode
 from simulators.playback import Progress, Tick, play, progress_of, wall_clock_us
 from simulators.schedule import Schedule
+from simulators.truth import Truth
 from simulators.wire import BadWire, Wire
 
 _LAST_WORDS_S = 5.0
@@ -30,6 +32,7 @@ class Stage:
         spaces: Spaces,
         schedule: Schedule,
         wires: Mapping[str, Sequence[BadWire]],
+        truth: Sequence[Truth] | None = None,
     ) -> None:
         self._server = server
         self._machines = machines
@@ -39,6 +42,7 @@ class Stage:
         self._schedule = schedule
         self._wires = [Wire(machine.seed, wires.get(machine.asset, ())) for machine in machines]
         self._nodes = [nodes_of(machine, spaces.own) for machine in machines]
+        self._truth = [TruthNode(machine, truth, spaces.own) for machine in machines] if truth is not None else []
         self._history = History(origins_of(machines, self._nodes), schedule.period_us, schedule.first_us)
 
     async def build(self) -> None:
@@ -46,13 +50,15 @@ class Stage:
         session = self._server.iserver.isession
         first = np.array([self._schedule.first_us], dtype=np.int64)
         rows = [next(machine.at(first).rows())[1] for machine in self._machines]
-        await self._add(types(self._spaces))
+        await self._add_model(types(self._spaces))
         for machine, nodes, row in zip(self._machines, self._nodes, rows, strict=True):
             for result in await session.add_nodes(items_of(machine, nodes, row, self._spaces.own)):
                 result.StatusCode.check()
             model, state = model_of(machine, nodes, self._spaces)
-            await self._add(model)
+            await self._add_model(model)
             self._states.append(state)
+        for told in self._truth:
+            await self._add([told.item(self._schedule.first_us)])
         self._server.iserver.history_manager.set_storage(self._history)
         for number, row in enumerate(rows):
             await self._write(number, row, self._schedule.first_us)
@@ -107,6 +113,9 @@ class Stage:
                 await self._write(number, row, message.time_us, status)
                 if message.breaks_connection:
                     self._break_connections()
+        for told in self._truth:
+            if (change := told.change(tick.time_us)) is not None:
+                await self._server.write_attribute_value(told.node, change)
         self._history.newest_us = tick.time_us
 
     async def _write(self, number: int, values: Sequence[Value], time_us: int, status: ua.StatusCode = GOOD) -> None:
@@ -124,11 +133,14 @@ class Stage:
             value_then = ua.DataValue(variant, SourceTimestamp=source, ServerTimestamp=server)
             await self._server.write_attribute_value(target, value_then)
 
-    async def _add(self, model: Model) -> None:
+    async def _add_model(self, model: Model) -> None:
+        await self._add(model.nodes, model.references)
+
+    async def _add(self, nodes: Sequence[ua.AddNodesItem], references: Sequence[ua.AddReferencesItem] = ()) -> None:
         session = self._server.iserver.isession
-        for result in await session.add_nodes(list(model.nodes)):
+        for result in await session.add_nodes(list(nodes)):
             result.StatusCode.check()
-        for status in await session.add_references(list(model.references)):
+        for status in await session.add_references(list(references)):
             status.check()
 
     def _break_connections(self) -> None:

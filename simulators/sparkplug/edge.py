@@ -19,18 +19,17 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from simulators.columns import Value
 from simulators.errors import EndpointError
-from simulators.machine import Machine
 from simulators.mqtt.broker import Broker, MqttVersion
+from simulators.sparkplug.device import Device, Report
 from simulators.sparkplug.identity import Identity
 from simulators.sparkplug.payload import (
     Metric,
     asks_for_rebirth,
     birth_death,
-    data_type_of,
-    metrics_of,
     payload,
     rebirth_control,
 )
+from simulators.wire import spoil
 
 _LOG = logging.getLogger(__name__)
 _FIRST_RETRY, _LONGEST_RETRY = 1, 30
@@ -40,18 +39,17 @@ _NUMBERS = 256
 
 
 class EdgeNode:
-    """One edge node with a device for each machine. Used as `async with`, from one event loop.
+    """One edge node with its devices. Used as `async with`, from one event loop.
 
     It births when it is connected (and its primary host online, where it has one) and as soon as it knows values; again
     after every reconnection and whenever a host asks. `alive` tells whether data would be heard.
     """
 
-    def __init__(self, broker: Broker, identity: Identity, machines: Sequence[Machine]) -> None:
+    def __init__(self, broker: Broker, identity: Identity, devices: Sequence[Device]) -> None:
         self.births = 0
         self._broker = broker
         self._identity = identity
-        self._machines = tuple(machines)
-        self._values: list[Sequence[Value]] = []
+        self._devices = tuple(devices)
         self._time_us = 0
         self._seq = 0
         self._death_number = -1
@@ -118,26 +116,31 @@ class EdgeNode:
 
     def tell(self, time_us: int, values: Sequence[Sequence[Value]], *, historical: bool) -> None:
         """Publish what changed since the last tick (DDATA), or the births if there were none yet."""
-        before, self._values, self._time_us = self._values, list(values), time_us
+        self._time_us = time_us
+        told = [
+            (device, device.report(time_us, of_device, historical=historical))
+            for device, of_device in zip(self._devices, values, strict=True)
+        ]
         if not self._born:
             self._birth()
             return
-        alias = 1
-        for machine, was, now in zip(self._machines, before, values, strict=True):
-            changed = [
-                Metric(
-                    alias=alias + index,
-                    data_type=data_type_of(signal),
-                    value=value,
-                    time_ms=time_us // 1000,
-                    historical=historical,
-                )
-                for index, (signal, value) in enumerate(zip(machine.signals, now, strict=True))
-                if value != was[index]
-            ]
-            alias += len(machine.signals)
-            if changed:
-                self._publish(self._identity.topic("DDATA", machine.asset), changed)
+        for device, reports in told:
+            self._tell(device, reports)
+
+    def end(self) -> None:
+        """Publish what the devices' wires still hold back."""
+        for device in self._devices:
+            if self._born:
+                self._tell(device, device.rest())
+
+    def _tell(self, device: Device, reports: Sequence[Report]) -> None:
+        for one in reports:
+            if one.lost:
+                self._seq = (self._seq + 1) % _NUMBERS
+            elif one.metrics:
+                self._publish(self._identity.topic("DDATA", device.name), one.metrics, spoilt=one.spoilt)
+            if one.breaks_connection:
+                self._break_connection()
 
     @property
     def _may_speak(self) -> bool:
@@ -145,23 +148,22 @@ class EdgeNode:
 
     def _birth(self) -> None:
         """Publish NBIRTH with sequence number 0 and a DBIRTH for each device, if anybody listens."""
-        if not self._may_speak or not self._values:
+        if not self._may_speak or not all(device.known for device in self._devices):
             return
         now, at = _now_ms(), self._time_us // 1000
         self._seq = 0
         self.births += 1
         self._publish(self._identity.topic("NBIRTH"), [birth_death(self._death_number, now), rebirth_control(now)])
-        alias = 1
-        for machine, values in zip(self._machines, self._values, strict=True):
-            self._publish(self._identity.topic("DBIRTH", machine.asset), metrics_of(machine.signals, values, alias, at))
-            alias += len(machine.signals)
+        for device in self._devices:
+            self._publish(self._identity.topic("DBIRTH", device.name), device.birth(at))
         self._born = True
 
-    def _publish(self, topic: str, metrics: Sequence[Metric]) -> None:
+    def _publish(self, topic: str, metrics: Sequence[Metric], *, spoilt: int | None = None) -> None:
         if self._client is None:
             raise EndpointError("the edge node is not open: use it with `async with`")
         self._unsent += 1
-        self._client.publish(topic, payload(metrics, time_ms=_now_ms(), seq=self._seq), qos=0)
+        data = payload(metrics, time_ms=_now_ms(), seq=self._seq)
+        self._client.publish(topic, data if spoilt is None else spoil(data, spoilt), qos=0)
         self._seq = (self._seq + 1) % _NUMBERS
 
     def _death(self) -> bytes:

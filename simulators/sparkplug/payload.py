@@ -1,7 +1,7 @@
 """Sparkplug B payloads (specification 3.0, chapter 6): births that name and describe, data that only carry aliases."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from simulators.columns import Value
@@ -34,6 +34,10 @@ class Metric:
     alias: int | None = None
     historical: bool = False
     signal: Signal | None = None
+
+    def at(self, time_ms: int) -> "Metric":
+        """Give the same, measured at another time."""
+        return replace(self, time_ms=time_ms)
 
     def encoded(self) -> bytes:
         """Give the Metric message."""

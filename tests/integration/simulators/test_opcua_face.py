@@ -28,6 +28,7 @@ from simulators.opcua import NAMESPACE, Security, serve
 from simulators.playback import Progress
 from simulators.schedule import microseconds
 from simulators.signals import Kind
+from simulators.truth import Truth
 from simulators.wire import BadWire, WireFault
 from tests.integration.simulators.conftest import free_port
 
@@ -60,6 +61,7 @@ async def served(
     patience: float = 30.0,
     wires: Mapping[str, Sequence[BadWire]] | None = None,
     security: Security | None = None,
+    truth: Sequence[Truth] | None = None,
 ) -> AsyncIterator[Served]:
     it = Served()
     it.task = asyncio.create_task(
@@ -75,6 +77,7 @@ async def served(
             patience=patience,
             wires=wires,
             security=security,
+            truth=truth,
         )
     )
     async with asyncio.timeout(60):
@@ -243,6 +246,26 @@ async def test_an_end_is_kept_until_the_last_value_is_acknowledged() -> None:
             assert (await it.task).ticks == 40
     for name, expected in changes(MILL, ticks(since, 40)).items():
         assert notes.heard[name] == expected
+
+
+async def test_the_truth_stands_beside_the_signals() -> None:
+    since = datetime.now(UTC) - timedelta(seconds=60)
+    begin = microseconds(since, "since") + 20_000_000
+    jam = Truth(asset="mill-1", fault="jam", signal="", from_us=begin, until_us=begin + 10_000_000)
+    notes = Notes()
+    async with served(since=since, truth=[jam]) as it, Client(it.endpoint, timeout=60) as client:
+        index = await client.get_namespace_index(NAMESPACE)
+        told = [client.get_node(f"ns={index};s={machine.asset}/truth") for machine in MACHINES]
+        assert [await node.read_value() for node in told] == ["none", "none"]
+        subscription = await client.create_subscription(100, notes)
+        await subscription.subscribe_data_change([*await nodes_of(client), *told], queuesize=100)
+        async with asyncio.timeout(60):
+            await it.caught_up.wait()
+    assert [value for _, value in notes.heard["mill-1/truth"]] == ["none", "jam", "none"]
+    at = [time for time, _ in notes.heard["mill-1/truth"]]
+    assert begin <= at[1] < begin + 1_000_000
+    assert begin + 10_000_000 <= at[2] < begin + 11_000_000
+    assert {value for _, value in notes.heard["robot-1/truth"]} == {"none"}
 
 
 async def test_nodes_say_what_they_are() -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from threading import Event
 
 import numpy as np
@@ -23,6 +24,7 @@ from simulators.mqtt import Broker, MqttVersion
 from simulators.schedule import microseconds
 from simulators.sparkplug import Identity, protobuf, publish
 from simulators.sparkplug.payload import asks_for_rebirth
+from simulators.wire import BadWire, WireFault
 from tests.integration.simulators.conftest import Cable, TwoVersions
 
 MILL = Mill(asset="mill-1", seed=3)
@@ -58,7 +60,7 @@ class Host:
         )
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
-        assert self.ready.wait(5)
+        assert self.ready.wait(60)
 
     def close(self) -> None:
         self.client.disconnect()
@@ -169,6 +171,91 @@ def _raw(value: object) -> object:
         case _:
             assert isinstance(value, int)
             return int(value)
+
+
+def bad(fault: WireFault, *, seconds: float = 0.0, share: float = 1.0) -> BadWire:
+    begin = microseconds(datetime.now(UTC) - timedelta(minutes=5), "begin")
+    return BadWire(fault=fault, from_us=begin + 20_000_000, until_us=begin + 60_000_000, seconds=seconds, share=share)
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        bad(WireFault.DROP_OUT),
+        bad(WireFault.DUPLICATE),
+        bad(WireFault.OUT_OF_ORDER),
+        bad(WireFault.CLOCK_SKEW, seconds=7.0),
+        bad(WireFault.BURST),
+    ],
+    ids=lambda wire: str(wire.fault),
+)
+async def test_a_bad_wire_shows_in_data_and_never_in_births(broker: TwoVersions, host: Host, wire: BadWire) -> None:
+    since = datetime.fromtimestamp(wire.from_us / 1e6, UTC) - timedelta(seconds=20)
+    await publish(
+        [MILL], broker=Broker(port=broker.v5), since=since, until=since + timedelta(minutes=2), wires={"mill-1": [wire]}
+    )
+    await host.until(lambda: bool(host.of("NDEATH")))
+    assert len(host.of("DBIRTH")) == 1
+    numbers = [one.seq for one in host.of("NBIRTH", "DBIRTH", "DDATA")]
+    data = host.of("DDATA")
+    times = [int(one.metrics[0][3]) * 1000 for one in data]
+    hit = [at for at in times if wire.from_us <= at < wire.until_us]
+    whole = [int(at) for at in (-(-microseconds(since, "since") // 1_000_000) + np.arange(120)) * 1_000_000]
+    expected = [at for at in whole if wire.from_us <= at < wire.until_us]
+    match wire.fault:
+        case WireFault.DROP_OUT:
+            assert hit == []
+            assert sum(later != (earlier or 0) + 1 for earlier, later in pairwise(numbers)) == 1
+            assert numbers[-1] == len(whole)
+        case WireFault.DUPLICATE:
+            assert hit == [at for at in expected for _ in range(2)]
+        case WireFault.OUT_OF_ORDER:
+            assert hit != sorted(hit)
+            assert sorted(hit) == expected
+        case WireFault.CLOCK_SKEW:
+            assert times == [at + 7_000_000 * (at in expected) for at in whole[1:]]
+        case _:
+            assert [at for at in times if at in set(expected)] == expected
+            place = times.index(expected[0])
+            assert times[place - 1] < wire.from_us
+    if wire.fault is not WireFault.DROP_OUT:
+        assert numbers == list(range(len(numbers)))
+
+
+async def test_garbage_and_broken_connections_come_from_the_wire_too(
+    broker: TwoVersions, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    raw: list[tuple[str, bytes]] = []
+    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv311)
+    ready = Event()
+    client.on_connect = lambda client, *_: client.subscribe("spBv1.0/#", 1)
+    client.on_subscribe = lambda *_: ready.set()
+    client.on_message = lambda _client, _data, message: raw.append(
+        (message.topic.split("/")[2], bytes(message.payload))
+    )
+    client.connect("127.0.0.1", broker.v4)
+    client.loop_start()
+    assert ready.wait(60)
+    garbage, storm = bad(WireFault.GARBAGE), bad(WireFault.RECONNECT_STORM, seconds=20.0)
+    since = datetime.fromtimestamp(garbage.from_us / 1e6, UTC) - timedelta(seconds=20)
+    until = since + timedelta(minutes=2)
+    await publish([MILL], broker=Broker(port=broker.v5), since=since, until=until, wires={"mill-1": [garbage, storm]})
+    deadline = time.monotonic() + 60
+    while raw[-1:] == [] or raw[-1][0] != "NDEATH" or len([one for one in raw if one[0] == "NBIRTH"]) < 2:
+        assert time.monotonic() < deadline, [kind for kind, _ in raw][-20:]
+        await asyncio.sleep(0.05)
+    client.disconnect()
+    client.loop_stop()
+
+    def readable(payload: bytes) -> bool:
+        try:
+            return any(field == 3 for field, _ in protobuf.fields(payload))
+        except protobuf.NotProtobufError:
+            return False
+
+    assert all(readable(payload) for kind, payload in raw if kind in {"NBIRTH", "DBIRTH"})
+    assert not all(readable(payload) for kind, payload in raw if kind == "DDATA")
 
 
 async def test_a_rebirth_is_given_when_asked_for(broker: TwoVersions, host: Host) -> None:
