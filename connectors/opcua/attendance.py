@@ -169,8 +169,7 @@ class Attendance:
         while True:
             answer = await self._session.answer()
             now, result = Instant.now(), answer.result
-            message = result.NotificationMessage
-            published = _server_time(message, now)
+            message, published = result.NotificationMessage, answer.published
             await self._note_return(published, came=answer.came)
             whole = None if self._record.absence or result.MoreNotifications else self._heard_by(published)
             if message.NotificationData or self._subscription.is_ahead(message.SequenceNumber):
@@ -223,7 +222,7 @@ class Attendance:
         gone = many > _MOST_REPUBLISHED
         number, before = expected, dict(self._record.last)
         for _ in range(0 if gone else many):
-            message = await self._session.republished(number) if number in there else None
+            message = await self._session.republished(number) if number in there or not there else None
             if message is None:
                 gone = True
             else:
@@ -297,9 +296,3 @@ class Attendance:
         self._record.holes.add(Hole.of(gap, self._record.wanted.nodes, last=last, following=following, noted=noted))
         if noted:
             await self._waiting.put(Delivery(samples=Samples(), gaps=(gap,)))
-
-
-def _server_time(message: ua.NotificationMessage, now: Instant) -> Instant:
-    """Read when the server sent a message; `now` where it does not say."""
-    published = message.PublishTime
-    return now if published is None or published <= ua.get_win_epoch() else Instant.of(published)

@@ -33,6 +33,7 @@ from connectors.opcua.credentials import Credentials
 from connectors.opcua.subscription import Subscription
 from connectors.opcua.trust import MODES, POLICIES, certificate_of, compare
 from fieldlab.errors import InvalidSettings, Unavailable
+from fieldlab.readings.instant import Instant
 
 PATIENCE: Final = 10.0
 """Seconds that the server has for the answer to any request but publish."""
@@ -73,9 +74,10 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What the server said, and when it came in, by the clock of the event loop."""
+    """What the server said, when by its own clock, and when it came in by that of the event loop."""
 
     result: ua.PublishResult
+    published: Instant
     came: float
 
 
@@ -350,7 +352,13 @@ class Session:
 
     async def _publish(self) -> Answer:
         response = await self._session.publish(self._acknowledgements())
-        return Answer(result=response.Parameters, came=asyncio.get_running_loop().time())
+        times = (response.Parameters.NotificationMessage.PublishTime, response.ResponseHeader.Timestamp)
+        said = next((time for time in times if time is not None and time > ua.get_win_epoch()), None)
+        return Answer(
+            result=response.Parameters,
+            published=Instant.now() if said is None else Instant.of(said),
+            came=asyncio.get_running_loop().time(),
+        )
 
     async def republished(self, sequence: int) -> ua.NotificationMessage | None:
         """Ask once more for an answer that did not arrive; None where the server has it no longer."""

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from asyncua import ua
+from asyncua.server.internal_subscription import InternalSubscription
 
 from connectors.opcua.session import Answer, Session
 from connectors.registry import build
@@ -40,7 +41,19 @@ async def count(machine: Machine, values: range) -> None:
         await asyncio.sleep(0.02)
 
 
-async def test_a_gateway_that_was_killed_misses_nothing_before_it_says_the_source_was_heard(machine: Machine) -> None:
+@pytest.mark.parametrize("says_when", [True, False], ids=["with_publish_time", "without_publish_time"])
+async def test_a_gateway_that_was_killed_misses_nothing_before_it_says_the_source_was_heard(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, *, says_when: bool
+) -> None:
+    make = InternalSubscription._pop_publish_result
+
+    def silent(subscription: InternalSubscription) -> ua.PublishResult:
+        result = make(subscription)
+        result.NotificationMessage.PublishTime = ua.get_win_epoch()
+        return result
+
+    if not says_when:
+        monkeypatch.setattr(InternalSubscription, "_pop_publish_result", silent)
     sink, connector = Sink(), connect(machine)
     async with running(connector, sink):
         await sink.until(lambda: len(sink.values()) == 1)
