@@ -64,7 +64,7 @@ async def test_a_cut_cable_loses_no_value_of_a_counter_and_the_past_comes_from_h
             await asyncio.sleep(0.5)
     values = sorted({int(value or 0) for value in sink.values()})
     assert values == list(range(values[0], values[0] + len(values))), (
-        "nothing is missing; what comes twice is stored once: node-opcua repeats the present value to each new connection"
+        "nothing is missing; what comes twice is stored once: node-opcua repeats a value to a new connection"
     )
     assert sink.gaps == []
 
