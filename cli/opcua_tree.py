@@ -14,9 +14,9 @@ def lines(found: Iterable[Found]) -> Iterator[str]:
     """Write each variable as one line of JSON."""
     for node in variables(found):
         words = asdict(node)
-        for key in ("children", "variable"):
+        for key in ("children", "variable", "steps"):
             del words[key]
-        yield json.dumps(words | {"path": "/".join(node.path)}, ensure_ascii=False)
+        yield json.dumps(words | {"path": "/".join(node.path), "by_path": node.by_path}, ensure_ascii=False)
 
 
 def tree(title: str, found: Iterable[Found]) -> Tree:

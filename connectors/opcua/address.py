@@ -1,7 +1,9 @@
-"""How an OPC UA value is addressed: a node by the URI of its namespace, and a place inside its array; pure.
+"""How an OPC UA value is addressed: a node, by its identifier or its browse path, and a place in its value; pure.
 
 `nsu=urn:maker:machine;s=Spindle/Current` is a node (OPC 10000-6, 5.3.1.11, with the URI because namespace indices
-change when a server restarts); `nsu=…;s=Axes#2` is the third element of its array.
+change when a server restarts); `path=nsu=urn:maker:machine;Mill/Spindle/Current` is found by the names on the way from
+Objects. `…#2` is the third element of its array, `…#Torque` a field of its structure, and `…#!Overheated.Severity` a
+field of an event whose source it is.
 """
 
 import base64
@@ -19,9 +21,12 @@ OPC_UA: Final = "http://opcfoundation.org/UA/"
 Identifier = int | str | uuid.UUID | bytes
 
 _NODE: Final = re.compile(r"(?:nsu=(?P<uri>[^;]+);)?(?P<kind>[isgb])=(?P<identifier>.+)", flags=re.DOTALL)
-_PLACE: Final = re.compile(r"#\d+(?:\.\d+)*\Z", flags=re.ASCII)
+_PLACE: Final = re.compile(r"#[^#;]*\Z")
+_PATH: Final = "path="
+_STEP: Final = re.compile(r"(?:nsu=(?P<uri>[^;]+);)?(?P<name>[^/]+)(?:/|\Z)")
 _ESCAPED_URI: Final = re.compile(r"%(3B|25)", flags=re.IGNORECASE)
 _ESCAPED: Final = re.compile(r"%(23|25)")
+_ESCAPED_NAME: Final = re.compile(r"%(23|25|2F|3B)", flags=re.IGNORECASE)
 _LARGEST: Final = 2**32 - 1
 
 
@@ -64,9 +69,72 @@ class NodeAddress:
                 return f"{uri}b={base64.b64encode(self.identifier).decode()}"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """A browse name: the URI of its namespace, and the name."""
+
+    uri: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PathAddress:
+    """A node, by the browse names on the way from Objects."""
+
+    steps: tuple[Step, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "PathAddress":
+        """Read the address of a node by its path; a name without a URI has that of the one before.
+
+        Raises InvalidName that says how to write it.
+        """
+        steps: list[Step] = []
+        at, uri = len(_PATH), OPC_UA
+        while at < len(text):
+            match = _STEP.match(text, at)
+            if match is None:
+                break
+            uri = _ESCAPED_URI.sub(_unescaped, match["uri"]) if match["uri"] else uri
+            steps.append(Step(uri=uri, name=_ESCAPED_NAME.sub(_unescaped, match["name"])))
+            at = match.end()
+        if at < len(text) or not steps or text.endswith("/"):
+            raise InvalidName(
+                f"The address {text[:80]!r} names no node; write it like "
+                "path=nsu=urn:maker:machine;Mill/Spindle/Current, the browse names from Objects on."
+            )
+        return cls(steps=tuple(steps))
+
+    def __str__(self) -> str:
+        """Write it as `parse` reads it."""
+        written, before = [], OPC_UA
+        for step in self.steps:
+            name = re.sub(r"%(?=23|25|2F|3B)", "%25", step.name, flags=re.IGNORECASE)
+            for letter in "#/;":
+                name = name.replace(letter, f"%{ord(letter):02X}")
+            uri = "" if step.uri == before else f"nsu={step.uri.replace('%', '%25').replace(';', '%3B')};"
+            written.append(f"{uri}{name}")
+            before = step.uri
+        return _PATH + "/".join(written)
+
+
+Address = NodeAddress | PathAddress
+
+
+def parse(text: str) -> Address:
+    """Read the address of a node, by identifier or path; raises InvalidName that says how to write it."""
+    return PathAddress.parse(text) if text.startswith(_PATH) else NodeAddress.parse(text)
+
+
 def node_of(address: str) -> str:
-    """Cut the place inside an array off an address, where it has one."""
+    """Cut the place inside a value off an address, where it has one."""
     return _PLACE.sub("", address)
+
+
+def event_of(address: str) -> str | None:
+    """Give what an address names of an event; None for one that names a value."""
+    place = address.removeprefix(node_of(address))
+    return place[2:] if place.startswith("#!") else None
 
 
 def _identifier(kind: str, text: str) -> Identifier:

@@ -92,7 +92,7 @@ def decode(
             origins.extend([clock] * count)
         if code & _OVERFLOW == _OVERFLOW:
             before = latest.get(address) or last.get(address) or since
-            decoded.gaps.append(_dropped(tuple(addresses[len(addresses) - count :]) or (address,), before, time))
+            decoded.gaps.append(dropped(tuple(addresses[len(addresses) - count :]) or (address,), before, time))
         latest[address] = time
     return decoded
 
@@ -127,7 +127,8 @@ def _take(decoded: Decoded, reading: Reading, value: object, address: str, time:
                 _keep(samples, address, None, text, status)
 
 
-def _dropped(addresses: tuple[str, ...], before: Instant, time: Instant) -> Gap:
+def dropped(addresses: tuple[str, ...], before: Instant, time: Instant) -> Gap:
+    """Tell that the server dropped values of a node between two of them."""
     start = min(before, time)
     until = max(time, Instant(start + 1))
     return Gap(start=start, until=until, cause=Cause.QUEUE_OVERFLOW, addresses=addresses)

@@ -1,0 +1,23 @@
+"""Where what asyncua and the network raise becomes our own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from fieldlab.errors import InvalidSettings, Unavailable
+
+PATIENCE: Final = 10.0
+"""Seconds that the server has for the answer to any request but publish."""
+
+
+@contextmanager
+def border() -> Iterator[None]:
+    """Translate what asyncua and the network raise, which may be anything, into Unavailable."""
+    try:
+        yield
+    except (Unavailable, InvalidSettings):
+        raise
+    except TimeoutError:
+        raise Unavailable(f"no answer within {PATIENCE:.0f} s") from None
+    except Exception as error:
+        raise Unavailable(str(error) or type(error).__name__) from error
