@@ -23,7 +23,7 @@ Identifier = int | str | uuid.UUID | bytes
 _NODE: Final = re.compile(r"(?:nsu=(?P<uri>[^;]+);)?(?P<kind>[isgb])=(?P<identifier>.+)", flags=re.DOTALL)
 _PLACE: Final = re.compile(r"#[^#;]*\Z")
 _PATH: Final = "path="
-_STEP: Final = re.compile(r"(?:nsu=(?P<uri>[^;]+);)?(?P<name>[^/]+)(?:/|\Z)")
+_STEP: Final = re.compile(r"(?:nsu=(?P<uri>[^;]+);)?(?P<name>[^/;]+)(?:/|\Z)")
 _ESCAPED_URI: Final = re.compile(r"%(3B|25)", flags=re.IGNORECASE)
 _ESCAPED: Final = re.compile(r"%(23|25)")
 _ESCAPED_NAME: Final = re.compile(r"%(23|25|2F|3B)", flags=re.IGNORECASE)

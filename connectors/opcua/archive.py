@@ -8,24 +8,25 @@ from typing import Final
 
 from asyncua import ua
 from asyncua.ua.attribute_ids import AttributeIds
-from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.uaerrors import BadConnectionClosed, UaStatusCodeError
 
-from connectors.opcua.address import NodeAddress
+from connectors.opcua.address import Address
+from connectors.opcua.binary import moment
+from connectors.opcua.border import border
 from connectors.opcua.decode import Reading
-from connectors.opcua.session import Session, border
+from connectors.opcua.interpreter import Interpreter
+from connectors.opcua.notification import Past
+from connectors.opcua.session import Session
 from fieldlab.errors import Unavailable
 from fieldlab.readings.instant import Instant
 
 PAGE: Final = 10_000
 """Values of one answer, over all its nodes."""
 
-_NODES: Final = 50
-_READ: Final = 1_000
 _HISTORY: Final = 0x04
 """AccessLevel bit HistoryRead (OPC 10000-3, 8.57)."""
 
-_LIMIT: Final = ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryReadData
+_BAD: Final = 0x8000_0000
 _EPOCH: Final = ua.uatypes.DateTime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -45,31 +46,23 @@ class Page:
 class Archive:
     """The history behind one session; its methods raise Unavailable when the connection fails."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, interpreter: Interpreter) -> None:
         self._session = session
-        self.nodes = _NODES
+        self._interpreter = interpreter
+        self.nodes = session.requests.limits.history
 
-    async def learn_limits(self) -> None:
-        """Ask how many nodes the server takes in one request; one that does not say takes some."""
-        (most,) = await self._read([ua.NodeId(ua.Int32(_LIMIT))], AttributeIds.Value)
-        if most.Value is not None and isinstance(most.Value.Value, int):
-            self.nodes = min(most.Value.Value or _NODES, _NODES)
-
-    async def keeps(self, nodes: Collection[NodeAddress]) -> list[bool]:
+    async def keeps(self, nodes: Collection[Address]) -> list[bool]:
         """Tell which nodes keep a history that this user may read."""
-        levels = await self._read(self._session.node_ids(nodes), AttributeIds.UserAccessLevel)
-        return [
-            level.Value is not None and isinstance(level.Value.Value, int) and bool(level.Value.Value & _HISTORY)
-            for level in levels
-        ]
+        levels = await self._session.requests.read(self._session.node_ids(nodes), AttributeIds.UserAccessLevel)
+        return [isinstance(level, int) and bool(level & _HISTORY) for level in levels]
 
-    async def present(self, nodes: Collection[NodeAddress]) -> list[Instant | None]:
+    async def present(self, nodes: Collection[Address]) -> list[Instant | None]:
         """Tell when each node's present value was measured; None where that is not known."""
-        values = await self._read(self._session.node_ids(nodes), AttributeIds.Value)
+        values = await self._session.requests.read_values(self._session.node_ids(nodes), AttributeIds.Value)
         times = [value.SourceTimestamp or value.ServerTimestamp for value in values]
         return [None if time is None or time <= ua.get_win_epoch() else Instant.of(time) for time in times]
 
-    async def read(self, nodes: Mapping[str, NodeAddress], start: Instant, until: Instant, *, most: int) -> list[Page]:
+    async def read(self, nodes: Mapping[str, Address], start: Instant, until: Instant, *, most: int) -> list[Page]:
         """Give the first `most` values of each node in [start, until], backwards where `until` is the earlier.
 
         Raises Refused where the server takes no such request.
@@ -84,18 +77,19 @@ class Archive:
         ids = self._session.node_ids(nodes.values())
         results = await self._ask(details, [ua.HistoryReadValueId(NodeId=id_) for id_ in ids])
         left = [
-            ua.HistoryReadValueId(NodeId=id_, ContinuationPoint=result.ContinuationPoint)
+            ua.HistoryReadValueId(NodeId=id_, ContinuationPoint=result.mark)
             for id_, result in zip(ids, results, strict=True)
-            if result.ContinuationPoint
+            if result.mark
         ]
         if left:  # a server has few of these marks; the next page is asked for by its time
             with suppress(Refused):
                 await self._ask(details, left, release=True)
-        return [_page(text, result, most) for text, result in zip(nodes, results, strict=True)]
+        await self._interpreter.learn(one.value for result in results for one in result.values)
+        return [self._page(text, result, most) for text, result in zip(nodes, results, strict=True)]
 
     async def _ask(
         self, details: ua.ReadRawModifiedDetails, asked: list[ua.HistoryReadValueId], *, release: bool = False
-    ) -> list[ua.HistoryReadResult]:
+    ) -> list[Past]:
         parameters = ua.HistoryReadParameters(
             HistoryReadDetails=details,
             TimestampsToReturn=ua.TimestampsToReturn.Both,
@@ -104,37 +98,20 @@ class Archive:
         )
         with border():
             try:
-                return list(await self._session.services.history_read(parameters))
+                return await self._session.services.past(parameters)
             except BadConnectionClosed:
                 raise
             except (UaStatusCodeError, TimeoutError) as error:
                 raise Refused(str(error) or "no answer in time") from None
 
-    async def _read(self, ids: Sequence[ua.NodeId], attribute: AttributeIds) -> list[ua.DataValue]:
-        found: list[ua.DataValue] = []
-        with border():
-            for at in range(0, len(ids), _READ):
-                found += await self._session.services.read_attributes(list(ids[at : at + _READ]), attribute)
-        return found
-
-
-def _page(text: str, result: ua.HistoryReadResult, most: int) -> Page:
-    if result.StatusCode.is_bad():
-        return Page(fault=result.StatusCode.name)
-    data = result.HistoryData
-    if data is not None and not isinstance(data, ua.HistoryData):
-        return Page(fault=f"an answer of type {type(data).__name__}")
-    readings = [
-        Reading(
-            text,
-            one.Value.Value if one.Value is not None else None,
-            one.StatusCode.value if one.StatusCode is not None else 0,
-            one.SourceTimestamp,
-            one.ServerTimestamp,
-        )
-        for one in (data.DataValues if data is not None else None) or ()
-    ]
-    return Page(readings=readings, more=bool(result.ContinuationPoint) or len(readings) >= most)
+    def _page(self, text: str, result: Past, most: int) -> Page:
+        if result.code & _BAD:
+            return Page(fault=ua.StatusCode(ua.UInt32(result.code)).name)
+        readings = [
+            Reading(text, self._interpreter.meaning(text, one.value), one.code, moment(one.source), moment(one.server))
+            for one in result.values
+        ]
+        return Page(readings=readings, more=bool(result.mark) or len(readings) >= most)
 
 
 def _time(instant: Instant) -> ua.uatypes.DateTime:

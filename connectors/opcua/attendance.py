@@ -1,91 +1,58 @@
 """What the gateway does while a session stands: keep nodes monitored, take what comes, note what is missing."""
 
 import asyncio
-import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 from asyncua import ua
 
 from connectors.opcua.address import node_of
-from connectors.opcua.decode import Reading, decode
-from connectors.opcua.hole import Hole, Holes
+from connectors.opcua.config import OpcuaOptions
+from connectors.opcua.dictionary import Dictionary
+from connectors.opcua.hole import Hole
+from connectors.opcua.interpreter import Interpreter
 from connectors.opcua.mender import Mender
-from connectors.opcua.session import Item, Session, SubscriptionLost
-from connectors.opcua.subscription import Subscription, following, missing
-from connectors.opcua.wanted import Wanted
+from connectors.opcua.notification import Notification
+from connectors.opcua.record import Absence, Record
+from connectors.opcua.roster import Roster
+from connectors.opcua.session import Session, SubscriptionLost
+from connectors.opcua.subscription import following, missing
+from connectors.opcua.translation import Translation
 from connectors.together import together
 from fieldlab.ports import Delivery
 from fieldlab.readings.gap import Cause, Gap
 from fieldlab.readings.instant import Instant
-from fieldlab.readings.reject import Reason, Reject
 from fieldlab.readings.samples import Samples
 
-RETRY: Final = 30.0
-"""Seconds after which a node that the server refused is asked for again."""
-
 _MOST_REPUBLISHED: Final = 100
-
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Absence:
-    """That nobody listened `since` a moment, and when each node was heard `last` before it."""
-
-    since: Instant | None
-    last: Mapping[str, Instant]
-
-
-@dataclass(kw_only=True, slots=True)
-class Record:
-    """What outlasts a session: the nodes wanted, those refused, and until when the server was heard.
-
-    Nothing that was measured before `heard` is missing, by the server's clock, but for what an `absence` says: it lasts
-    until every node is monitored again and its gap is told, however many sessions that takes. `last` is the time of the
-    latest reading of each node; `holes` what is to be fetched from history; `subscription` what the next session may
-    take over; `backfill` the microseconds of history wanted from a server that was never heard; `attended` tells that
-    a session stands and has been asked for every node.
-    """
-
-    heard: Instant | None
-    absence: Absence | None = None
-    wanted: Wanted = field(default_factory=Wanted)
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    refused: dict[str, Instant] = field(default_factory=dict)
-    last: dict[str, Instant] = field(default_factory=dict)
-    holes: Holes = field(default_factory=Holes)
-    subscription: Subscription | None = None
-    backfill: int = 0
-    attended: bool = False
-
-    def want(self, addresses: Iterable[str]) -> None:
-        """Want these addresses and no others."""
-        self.wanted = Wanted.of(addresses)
-        self.refused = {text: at for text, at in self.refused.items() if text in self.wanted.addresses}
-        self.last = {text: at for text, at in self.last.items() if text in self.wanted.nodes}
-        self.holes.keep(self.wanted.nodes)
-        self.changed.set()
 
 
 class Attendance:
     """One session's work, until the session fails."""
 
     def __init__(
-        self, session: Session, record: Record, waiting: asyncio.Queue[Delivery], *, slug: str, cause: Cause
+        self,
+        session: Session,
+        record: Record,
+        waiting: asyncio.Queue[Delivery],
+        *,
+        options: OpcuaOptions,
+        slug: str,
+        cause: Cause,
     ) -> None:
         self._session = session
         self._record = record
         self._waiting = waiting
-        self._slug = slug
         self._cause = cause
         self._subscription = session.subscription
         self._standing = session.subscription.standing
-        self._mender = Mender(session, record.holes, waiting, slug=slug)
+        dictionary = Dictionary(session.requests)
+        interpreter = Interpreter(dictionary, self._standing.names)
+        self._translation = Translation(session, dictionary, interpreter, record, every_event=bool(options.events))
+        self._roster = Roster(session, dictionary, record, waiting, options=options, slug=slug)
+        self._mender = Mender(session, interpreter, record.holes, waiting, slug=slug, asked=lambda: self._roster.asked)
         self._since = Instant.now()
-        self._asked_at: float | None = None
         self._unseen: set[str] = set()
         self._following: dict[str, Instant] = {}
 
@@ -97,7 +64,7 @@ class Attendance:
         if record.absence is not None:
             self._look_out()
         try:
-            await together(self._keep_items(), self._listen(), self._session.stay_alive(), self._mender.mend())
+            await together(self._roster.keep(), self._listen(), self._session.stay_alive(), self._mender.mend())
         finally:
             self._record.attended = False
 
@@ -106,77 +73,19 @@ class Attendance:
         """Tell whether another session may take the subscription over: what was asked for was also answered."""
         return self._standing.settled
 
-    # which nodes are monitored
-
-    async def _keep_items(self) -> None:
-        while True:
-            self._record.changed.clear()
-            await self._reconcile(self._record.wanted)
-            self._mender.wanted = self._record.wanted
-            self._record.attended = True
-            if self._asked_at is None:
-                self._asked_at = asyncio.get_running_loop().time()
-            try:
-                async with asyncio.timeout(RETRY):
-                    await self._record.changed.wait()
-            except TimeoutError:
-                if self._record.refused:
-                    await self._session.learn_namespaces()
-
-    async def _reconcile(self, wanted: Wanted) -> None:
-        """Bring what the server sends in line with what is wanted."""
-        gone = self._standing.to_drop(wanted)
-        if gone:
-            await self._session.forget([self._standing.sent[text] for text in gone])
-            self._standing.drop(gone)
-        new = self._standing.to_add(wanted)
-        answers = await self._session.monitor(
-            [Item(handle=handle, node=wanted.nodes[text]) for handle, text in new.items()]
-        )
-        rejects: list[Reject] = []
-        gaps: list[Gap] = []
-        for (handle, text), answer in zip(new.items(), answers, strict=True):
-            self._standing.settle(handle, None if answer.refusal else answer.server_handle)
-            if answer.refusal:
-                rejects += self._refused(text, f"The server does not give this node: {answer.refusal}.")
-            elif text in self._record.refused:
-                gaps += self._recovered(text, wanted)
-        for text, fault in wanted.unreadable.items():
-            rejects += self._refused(text, fault)
-        if rejects or gaps:
-            await self._waiting.put(Delivery(samples=Samples(), rejects=tuple(rejects), gaps=tuple(gaps)))
-
-    def _refused(self, text: str, detail: str) -> list[Reject]:
-        """Report a node once, however often it is refused; it is asked for again all the same."""
-        if text in self._record.refused:
-            return []
-        now = Instant.now()
-        self._record.refused[text] = now
-        _log.warning("Source %s: %s: %s It is asked for again every %.0f s.", self._slug, text, detail, RETRY)
-        return [Reject(reason=Reason.UNKNOWN_ADDRESS, detail=detail, raw=b"", received_at=now, address=text)]
-
-    def _recovered(self, text: str, wanted: Wanted) -> list[Gap]:
-        since, now = self._record.refused.pop(text), Instant.now()
-        _log.info("Source %s: %s is there now.", self._slug, text)
-        gap = Gap(start=since, until=now, cause=Cause.SUBSCRIPTION_LOST, addresses=wanted.addresses[text])
-        self._record.holes.add(Hole.of(gap, [text], last=self._record.last))
-        return [gap]
-
-    # what the server sends
-
     async def _listen(self) -> None:
         await self._catch_up()
         while True:
             answer = await self._session.answer()
             now, result = Instant.now(), answer.result
-            message, published = result.NotificationMessage, answer.published
+            message, published = result.message, answer.published
             await self._note_return(published, came=answer.came)
-            whole = None if self._record.absence or result.MoreNotifications else self._heard_by(published)
-            if message.NotificationData or self._subscription.is_ahead(message.SequenceNumber):
-                await self._fill_hole(message.SequenceNumber, result.AvailableSequenceNumbers or (), published, now)
-            if message.NotificationData:
+            whole = None if self._record.absence or result.more else self._heard_by(published)
+            if not message.empty or self._subscription.is_ahead(message.sequence):
+                await self._fill_hole(message.sequence, result.available, published, now)
+            if not message.empty:
                 await self._take(message, now, heard_until=whole)
-                self._subscription.expected = following(message.SequenceNumber)
+                self._subscription.expected = following(message.sequence)
             self._record.heard = whole or self._record.heard
 
     async def _catch_up(self) -> None:
@@ -190,7 +99,7 @@ class Attendance:
                 return
             now = Instant.now()
             await self._take(message, now)
-            own.expected = following(message.SequenceNumber)
+            own.expected = following(message.sequence)
 
     def _heard_by(self, published: Instant) -> Instant:
         """Tell until when an answer leaves nothing out: what was measured just before may be sent with the next."""
@@ -202,7 +111,8 @@ class Attendance:
         What the server sent before, it may have sent while some nodes were not monitored.
         """
         absence = self._record.absence
-        if absence is None or self._asked_at is None or came < self._asked_at:
+        asked_at = self._roster.asked_at
+        if absence is None or asked_at is None or came < asked_at:
             return
         since, backfill = absence.since, self._record.backfill
         if self._record.wanted.nodes:
@@ -235,46 +145,37 @@ class Attendance:
             self._look_out()
             await self._note(Gap(start=start, until=until, cause=Cause.SEQUENCE_HOLE), before, self._following)
 
-    async def _take(self, message: ua.NotificationMessage, now: Instant, *, heard_until: Instant | None = None) -> None:
+    async def _take(self, message: Notification, now: Instant, *, heard_until: Instant | None = None) -> None:
         """Hand over the values of an answer; it is acknowledged when they are safe."""
-        readings: list[Reading] = []
-        ended = ""
-        texts = self._standing.texts
-        for part in message.NotificationData:
-            if isinstance(part, ua.DataChangeNotification):
-                readings.extend(
-                    Reading(
-                        texts[one.ClientHandle],
-                        one.Value.Value.Value if one.Value.Value is not None else None,
-                        one.Value.StatusCode.value if one.Value.StatusCode is not None else 0,
-                        one.Value.SourceTimestamp,
-                        one.Value.ServerTimestamp,
-                    )
-                    for one in part.MonitoredItems
-                    if one.ClientHandle in texts
-                )
-            elif isinstance(part, ua.StatusChangeNotification):
-                ended = part.Status.name
-        decoded = decode(readings, now, last=self._record.last, since=self._since)
-        self._see_first(decoded.samples)
-        for gap in decoded.gaps:
+        found = await self._translation.of(message, now)
+        since = self._record.heard or self._since
+        gaps = [*found.decoded.gaps, *self._translation.overflow(found.happened, since=since, until=now)]
+        self._see_first(found.decoded.samples)
+        for gap in found.decoded.gaps:
             if gap.addresses:
-                self._record.holes.add(
-                    Hole.of(gap, [node_of(gap.addresses[0])], last={node_of(gap.addresses[0]): gap.start})
-                )
-        self._record.last.update(decoded.last)
-        self._subscription.take(message.SequenceNumber)
+                text = node_of(gap.addresses[0])
+                self._record.holes.add(Hole.of(gap, [text], last={text: gap.start}))
+        self._record.last.update(found.decoded.last)
+        self._subscription.take(message.sequence)
         await self._waiting.put(
             Delivery(
-                samples=decoded.samples,
-                rejects=tuple(decoded.rejects),
-                gaps=tuple(decoded.gaps),
+                samples=found.samples,
+                rejects=tuple(found.decoded.rejects),
+                gaps=tuple(gaps),
+                described=found.described,
                 heard_until=heard_until,
-                safe=partial(self._subscription.acknowledge, message.SequenceNumber),
+                safe=partial(self._subscription.acknowledge, message.sequence),
             )
         )
-        if ended:
-            raise SubscriptionLost(f"the server ended the subscription: {ended}", for_good=True)
+        if found.gone:
+            await self._roster.gone(found.gone)
+        if self._roster.any_gone:
+            await self._roster.back(found.there)
+        if found.happened.refresh:
+            await self._roster.refresh()
+        if message.ended is not None:
+            reason = ua.StatusCode(ua.UInt32(message.ended)).name
+            raise SubscriptionLost(f"the server ended the subscription: {reason}", for_good=True)
 
     def _look_out(self) -> None:
         """See from now on when each node is heard first."""

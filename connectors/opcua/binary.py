@@ -22,8 +22,8 @@ MOST: Final = 1_000_000
 
 _EPOCH: Final = datetime(1601, 1, 1, tzinfo=UTC)
 _DEEPEST: Final = 32
-_LAST_TICK: Final = 2_650_467_743_999_999_999
-"""The end of the year 9999, in 100 ns since 1601."""
+LAST_TICK: Final = 2_650_152_384_000_000_000
+"""The beginning of the year 9999, in 100 ns since 1601: what lies behind it means no time."""
 
 
 class Malformed(InvalidInput):
@@ -120,8 +120,7 @@ class Reader:
 
     def moment(self) -> datetime | None:
         """Read a DateTime (5.2.2.5); None for the least and the greatest, which mean none."""
-        ticks = self.unpack(INT64)
-        return None if not 0 < ticks < _LAST_TICK else _EPOCH + timedelta(microseconds=ticks // 10)
+        return moment(self.unpack(INT64))
 
     def guid(self) -> uuid.UUID:
         """Read a Guid (5.2.2.6)."""
@@ -240,6 +239,11 @@ class Reader:
             return read()
         finally:
             self._deep -= 1
+
+
+def moment(ticks: int) -> datetime | None:
+    """Give the time in 100 ns since 1601; None where it means none."""
+    return _EPOCH + timedelta(microseconds=ticks // 10) if 0 < ticks < LAST_TICK else None
 
 
 def shaped(flat: list[object], dimensions: list[int]) -> list[object]:

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from connectors.opcua.binary import LAST_TICK
 from connectors.opcua.decode import Decoded, dropped
 from connectors.opcua.notification import Numbers
 from fieldlab.readings.instant import Instant
@@ -18,13 +19,11 @@ SINCE_1601: Final = 11_644_473_600_000_000
 
 _OVERFLOW: Final = 0x480
 _BAD: Final = 0x8000_0000
-_LAST_TICK: Final = 2_650_152_384_000_000_000
-"""The beginning of the year 9999: what lies behind it means no time."""
 
 
 def instant(ticks: int) -> Instant | None:
     """Read a time in 100 ns since 1601; None where it means none."""
-    return Instant(ticks // 10 - SINCE_1601) if 0 < ticks < _LAST_TICK else None
+    return Instant(ticks // 10 - SINCE_1601) if 0 < ticks < LAST_TICK else None
 
 
 def decode_numbers(
@@ -40,8 +39,8 @@ def decode_numbers(
     Numbers that are infinite or none get a bad status. Where the server says that it dropped values, there is a gap
     from the reading before: the latest of its node in these numbers, else in `last`, else `since`.
     """
-    by_source = (numbers.source > 0) & (numbers.source < _LAST_TICK)
-    by_server = (numbers.server > 0) & (numbers.server < _LAST_TICK)
+    by_source = (numbers.source > 0) & (numbers.source < LAST_TICK)
+    by_server = (numbers.server > 0) & (numbers.server < LAST_TICK)
     stamped = np.where(by_source, numbers.source, numbers.server) // 10 - SINCE_1601
     received = np.arange(received_at, received_at + len(numbers), dtype=np.int64)
     times: NDArray[np.int64] = np.where(by_source | by_server, stamped, received)

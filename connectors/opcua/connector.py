@@ -4,15 +4,17 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from connectors.backoff import Backoff
-from connectors.opcua.attendance import Attendance, Record
+from connectors.opcua.attendance import Attendance
 from connectors.opcua.browse import Browser, Found
 from connectors.opcua.config import PORTS, OpcuaOptions, Security
-from connectors.opcua.credentials import Credentials
+from connectors.opcua.credentials import Credentials, Login
+from connectors.opcua.record import Record
 from connectors.opcua.session import Session, SubscriptionLost
 from connectors.opcua.subscription import Subscription
 from connectors.opcua.trust import ServerChanged
@@ -55,6 +57,11 @@ class OpcuaConnector:
         )
         self._slug = source.slug
         self._credentials = _credentials(self._options, directory, source.slug)
+        self._login = Login(
+            user=self._options.user,
+            certificate=self._options.user_certificate_file,
+            key=self._options.user_key_file,
+        )
         self._name = f"fieldlab-{client_name}"
         port = url.port or PORTS[url.scheme]
         host = f"[{url.hostname}]" if ":" in str(url.hostname) else url.hostname
@@ -91,7 +98,7 @@ class OpcuaConnector:
         self._prepare()
         session = await self._opened(None)
         try:
-            return await Browser(session).tree(depth=depth, most=most)
+            return await Browser(session.requests, session.namespaces).tree(depth=depth, most=most)
         finally:
             await session.close()
 
@@ -107,7 +114,7 @@ class OpcuaConnector:
             url=self._url,
             options=self._options,
             credentials=self._credentials,
-            password=self._secret.read(),
+            login=replace(self._login, password=self._secret.read()),
             name=self._name,
             earlier=earlier,
         )
@@ -122,7 +129,9 @@ class OpcuaConnector:
                 session = await self._opened(earlier)
                 earlier, opened = None, time.monotonic()
                 _log.info("Source %s: connected to %s.", self._slug, self._url)
-                attendance = Attendance(session, self._record, waiting, slug=self._slug, cause=cause)
+                attendance = Attendance(
+                    session, self._record, waiting, options=self._options, slug=self._slug, cause=cause
+                )
                 try:
                     await attendance.attend()
                 except Unavailable as loss:
@@ -147,13 +156,20 @@ class OpcuaConnector:
     async def _warn_of_ends(self) -> None:
         """Tell each day which certificates end soon."""
         while True:
-            for said in self._credentials.ending(datetime.now(UTC)) if self._credentials is not None else ():
+            now = datetime.now(UTC)
+            for said in [*(self._credentials.ending(now) if self._credentials else ()), *self._login.ending(now)]:
                 _log.warning("Source %s: %s", self._slug, said)
             await asyncio.sleep(_DAY)
 
     def _check_files(self) -> None:
         """Raise InvalidSettings for a certificate or key that cannot be read."""
-        for key in ("certificate_file", "key_file", "server_certificate_file"):
+        for key in (
+            "certificate_file",
+            "key_file",
+            "server_certificate_file",
+            "user_certificate_file",
+            "user_key_file",
+        ):
             path: Path | None = getattr(self._options, key)
             try:
                 if path is not None:

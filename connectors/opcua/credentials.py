@@ -1,16 +1,23 @@
 """By what gateway and server know each other: our certificate, made on first use, and theirs, pinned at first use."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from socket import gethostname
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from fieldlab.errors import InvalidSettings
@@ -64,14 +71,42 @@ class Credentials:
 
     def ending(self, now: datetime) -> list[str]:
         """Say of each certificate that ends within `NOTICE`, or has ended, when; raises InvalidSettings."""
-        said = []
+        said: list[str] = []
         for what, path in (("The gateway's certificate", self.certificate), ("The server's certificate", self.server)):
             if path.exists():
-                end = read(path).not_valid_after_utc
-                if end - now < NOTICE:
-                    verb = "ended" if end < now else "ends"
-                    said.append(f"{what} {path} {verb} at {end.isoformat()}; replace it.")
+                said += _ending(what, path, now)
         return said
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Login:
+    """As whom the gateway logs in: with a user's certificate and key, with a name and a password, or as nobody."""
+
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def ending(self, now: datetime) -> list[str]:
+        """Say when the user's certificate ends, if it ends within `NOTICE` or has ended; raises InvalidSettings."""
+        return [] if self.certificate is None else _ending("The user's certificate", self.certificate, now)
+
+
+def private_key(path: Path) -> rsa.RSAPrivateKey:
+    """Read an RSA key, PEM or DER, without a password; raises InvalidSettings that names the file."""
+    try:
+        content = path.read_bytes()
+        is_pem = content.lstrip().startswith(b"-----")
+        found = (load_pem_private_key if is_pem else load_der_private_key)(content, password=None)
+    except OSError as error:
+        raise InvalidSettings(f"{path} cannot be read: {error.strerror}.") from None
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise InvalidSettings(
+            f"{path} holds no private key that can be read; give an RSA key as PEM or DER, without a password."
+        ) from None
+    if not isinstance(found, rsa.RSAPrivateKey):
+        raise InvalidSettings(f"{path} holds no RSA key; OPC UA users log in with RSA.")
+    return found
 
 
 def read(path: Path) -> x509.Certificate:
@@ -123,6 +158,13 @@ def _certificate(key: rsa.RSAPrivateKey, application_uri: str, now: datetime) ->
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identity), critical=False)
         .sign(key, hashes.SHA256())
     )
+
+
+def _ending(what: str, path: Path, now: datetime) -> list[str]:
+    end = read(path).not_valid_after_utc
+    if end - now >= NOTICE:
+        return []
+    return [f"{what} {path} {'ended' if end < now else 'ends'} at {end.isoformat()}; replace it."]
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -5,8 +5,10 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple, Protocol, runtime_checkable
+from typing import Final, NamedTuple
 
+from connectors.opcua.binary import Code, Word
+from connectors.opcua.structure import Structure
 from fieldlab.readings.gap import Cause, Gap
 from fieldlab.readings.instant import Instant
 from fieldlab.readings.origin import Clock
@@ -38,14 +40,6 @@ class Reading(NamedTuple):
     server_time: datetime | None
 
 
-@runtime_checkable
-class Localized(Protocol):
-    """A text in some language (OPC 10000-3, 8.5)."""
-
-    Text: str | None
-    Locale: str | None
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decoded:
     """What a notification held; `last` is the time of the latest reading of each node in it."""
@@ -61,8 +55,9 @@ def decode(
 ) -> Decoded:
     """Turn readings into samples: source time, else server time, else receipt; it raises nothing.
 
-    Arrays become one sample an element at `<node>#<place>`. A value of a kind that is no measurement is a reject; one
-    that is missing, infinite or no number is a sample with a bad status. Where the server says that it dropped values,
+    Arrays become one sample an element at `<node>#<place>`, structures one a field at `<node>#<field>`, and so on
+    inwards as in `#2.Torque`. A value of a kind that is no measurement is a reject; one that is missing, infinite or no
+    number is a sample with a bad status. Where the server says that it dropped values,
     there is a gap from the reading before: the latest of its node in this notification, else in `last`, else `since`.
     """
     decoded = Decoded()
@@ -108,13 +103,14 @@ def _take(decoded: Decoded, reading: Reading, value: object, address: str, time:
             _keep(samples, address, float(value), None, status)
         case float():
             _keep(samples, address, value, None, _OUT_OF_RANGE if good else status)
-        case list():
-            if len(value) > MOST:
-                _refuse(decoded, reading, f"The array has more than {MOST} elements.", address, time, received_at)
-                return
+        case list() if len(value) > MOST:
+            _refuse(decoded, reading, f"The array has more than {MOST} elements.", address, time, received_at)
+        case list() | Structure():
             join = "." if address != reading.address else "#"
-            for place, element in enumerate(value):
-                _take(decoded, reading, element, f"{address}{join}{place}", time, received_at)
+            for name, element in value.fields if isinstance(value, Structure) else enumerate(value):
+                _take(decoded, reading, element, f"{address}{join}{name}", time, received_at)
+        case Code(value=number):
+            _keep(samples, address, float(number), None, status)
         case _:
             text = _text(value)
             if text is None:
@@ -150,8 +146,8 @@ def _text(value: object) -> str | None:
             return value.isoformat()
         case uuid.UUID():
             return str(value)
-        case Localized(Text=text):
-            return text or ""
+        case Word():
+            return str(value)
         case _:
             return None
 

@@ -31,6 +31,7 @@ class Dictionary:
         self._requests = requests
         self.types = Types()
         self._enumerations: dict[NodeKey, Enumeration | None] = {}
+        self._names: dict[NodeKey, str] = {}
         self._above: dict[NodeKey, NodeKey | None] = {}
 
     async def enumerations(self, nodes: Mapping[str, ua.NodeId]) -> dict[str, Enumeration]:
@@ -43,6 +44,14 @@ class Dictionary:
             text: nodes[text] for text, key in types.items() if key.namespace == 0 and key.identifier in _WHOLE_NUMBERS
         }
         return named | await self._discrete(discrete)
+
+    async def names(self, types: Iterable[NodeKey]) -> Mapping[NodeKey, str]:
+        """Give the browse names of types, of all that were ever asked for."""
+        new = [key for key in types if key not in self._names]
+        found = await self._requests.read([node_id(key) for key in new], AttributeIds.BrowseName)
+        for key, name in zip(new, found, strict=True):
+            self._names[key] = (name.Name or "") if isinstance(name, ua.QualifiedName) else str(key.identifier)
+        return self._names
 
     async def learn(self, encodings: Iterable[NodeKey]) -> None:
         """Learn the structures that are written in these ways, and those that they are made of."""

@@ -4,14 +4,15 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from connectors.opcua.address import NodeAddress
+from connectors.opcua.address import Address
 from connectors.opcua.archive import PAGE, Archive, Page, Refused
 from connectors.opcua.decode import Reading, decode
 from connectors.opcua.hole import Hole, Holes
+from connectors.opcua.interpreter import Interpreter
 from connectors.opcua.session import Session
 from connectors.opcua.wanted import Wanted
 from fieldlab.ports import Delivery
@@ -32,26 +33,36 @@ _log = logging.getLogger(__name__)
 class Mender:
     """Works on the holes of a source while a session stands; what is left goes on with the next."""
 
-    def __init__(self, session: Session, holes: Holes, waiting: asyncio.Queue[Delivery], *, slug: str) -> None:
-        self._archive = Archive(session)
+    def __init__(
+        self,
+        session: Session,
+        interpreter: Interpreter,
+        holes: Holes,
+        waiting: asyncio.Queue[Delivery],
+        *,
+        slug: str,
+        asked: Callable[[], Wanted],
+    ) -> None:
+        self._archive = Archive(session, interpreter)
         self._holes = holes
         self._waiting = waiting
         self._slug = slug
         self._keeps: dict[str, bool] = {}
         self._told: set[str] = set()
-        self.wanted = Wanted()
+        self._asked = asked
+
+    @property
+    def wanted(self) -> Wanted:
+        """Give what the server was asked for."""
+        return self._asked()
 
     async def mend(self) -> None:
         """Work until cancelled; raises Unavailable when the connection fails."""
-        asked = False
         while True:
             hole = self._holes.newest(time.monotonic())
             if hole is None:
                 await asyncio.sleep(_LOOK_EVERY)
                 continue
-            if not asked:
-                await self._archive.learn_limits()
-                asked = True
             began = time.monotonic()
             await self._work(hole)
             await asyncio.sleep(max(_PAUSE, time.monotonic() - began))
@@ -154,7 +165,7 @@ class Mender:
                 "Source %s: what was missed of %s (and maybe others) stays missing: %s.", self._slug, text, why
             )
 
-    def _nodes(self, texts: Iterable[str]) -> dict[str, NodeAddress]:
+    def _nodes(self, texts: Iterable[str]) -> dict[str, Address]:
         return {text: self.wanted.nodes[text] for text in texts}
 
 

@@ -6,18 +6,14 @@ Here an answer is acknowledged when the caller says so, and every loss is told.
 
 import asyncio
 import time
-import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
 from asyncua import ua
-from asyncua.client.ua_session import UaSession
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
-from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import (
     BadConnectionClosed,
     BadNoSubscription,
@@ -26,17 +22,19 @@ from asyncua.ua.uaerrors import (
     UaStatusCodeError,
 )
 
-from connectors.opcua.address import OPC_UA, Identifier, NodeAddress
-from connectors.opcua.client import ResumableClient
+from connectors.opcua.address import OPC_UA, Address, NodeAddress, PathAddress
+from connectors.opcua.binary import NodeKey
+from connectors.opcua.border import PATIENCE, border
+from connectors.opcua.client import ResumableClient, Unattended
+from connectors.opcua.columns import instant
 from connectors.opcua.config import OpcuaOptions
-from connectors.opcua.credentials import Credentials
+from connectors.opcua.credentials import Credentials, Login
+from connectors.opcua.notification import Notification, Published
+from connectors.opcua.requests import Requests, node_id
 from connectors.opcua.subscription import Subscription
 from connectors.opcua.trust import MODES, POLICIES, certificate_of, compare
-from fieldlab.errors import InvalidSettings, Unavailable
+from fieldlab.errors import Unavailable
 from fieldlab.readings.instant import Instant
-
-PATIENCE: Final = 10.0
-"""Seconds that the server has for the answer to any request but publish."""
 
 _AHEAD: Final = 2
 """Publish requests that wait at the server."""
@@ -49,12 +47,6 @@ _FAREWELL: Final = 2.0
 _SHORTEST_SESSION: Final = 60_000
 """Milliseconds after which the server forgets a session that broke off; subscriptions outlast it."""
 
-_FILTER_REFUSED: Final = {
-    StatusCodes.BadFilterNotAllowed,
-    StatusCodes.BadMonitoredItemFilterUnsupported,
-    StatusCodes.BadMonitoredItemFilterInvalid,
-}
-
 
 class SubscriptionLost(Unavailable):
     """The connection stands, but the server answers for the subscription no longer, or has ended it: `for_good`."""
@@ -65,29 +57,12 @@ class SubscriptionLost(Unavailable):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Item:
-    """A node to be monitored, under a handle that comes back with each of its values."""
-
-    handle: int
-    node: NodeAddress
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
     """What the server said, when by its own clock, and when it came in by that of the event loop."""
 
-    result: ua.PublishResult
+    result: Published
     published: Instant
     came: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Monitored:
-    """What the server said to an item: the handle to delete it with, or the status code and why it refused."""
-
-    server_handle: int
-    code: int
-    refusal: str
 
 
 class Session:
@@ -95,14 +70,16 @@ class Session:
 
     subscription: Subscription
 
-    def __init__(self, client: ResumableClient, session: UaSession, options: OpcuaOptions) -> None:
+    def __init__(self, client: ResumableClient, options: OpcuaOptions) -> None:
         self._client = client
-        self._session = session
+        self._session = client.services
         self._options = options
+        self.requests = Requests(client.services)
         self._silence = PATIENCE
         self._ahead = _AHEAD
         self._asked: deque[asyncio.Task[Answer]] = deque()
         self._namespaces: Mapping[str, int] = {OPC_UA: 0}
+        self._by_path: dict[PathAddress, ua.NodeId] = {}
         self._renewed = time.monotonic()
 
     @classmethod
@@ -112,7 +89,7 @@ class Session:
         url: str,
         options: OpcuaOptions,
         credentials: Credentials | None,
-        password: str | None,
+        login: Login,
         name: str,
         earlier: Subscription | None = None,
     ) -> Self:
@@ -124,16 +101,16 @@ class Session:
         client.session_timeout = int(max(_SHORTEST_SESSION, 4 * _MISSED * options.keep_alive))
         client.application_uri = options.application_uri
         client.name = client.description = name
-        opened = cls(client, client.uaclient.session, options)
+        opened = cls(client, options)
         try:
             with border():
-                await opened._open(credentials, password, earlier)
+                await opened._open(credentials, login, earlier)
         except BaseException:
             await opened.close()
             raise
         return opened
 
-    async def _open(self, credentials: Credentials | None, password: str | None, earlier: Subscription | None) -> None:
+    async def _open(self, credentials: Credentials | None, login: Login, earlier: Subscription | None) -> None:
         options = self._options
         if credentials is not None:
             if not credentials.server.exists():
@@ -157,12 +134,13 @@ class Session:
                 f"no secure channel with {options.security}: does the server trust the gateway's certificate "
                 f"{credentials.certificate}, and offer this policy?"
             ) from None
-        if earlier is None or not await self._resume(earlier, password):
+        if earlier is None or not await self._resume(earlier, login):
             await self._client.create_session()
-            await self._client.activate_session(username=options.user, password=password or None)
+            await self._client.log_in(login)
             if earlier is None or not await self._move(earlier):
                 await self._subscribe()
         await self.learn_namespaces()
+        await self.requests.learn_limits()
         self.subscription.key = self._client.key()
 
     async def _subscribe(self) -> None:
@@ -184,13 +162,13 @@ class Session:
             id=created.SubscriptionId, silence=self._silence, interval=int(interval * 1000)
         )
 
-    async def _resume(self, earlier: Subscription, password: str | None) -> bool:
+    async def _resume(self, earlier: Subscription, login: Login) -> bool:
         """Take over the session that broke off, and its subscription; False where the server has it no longer."""
         if earlier.key is None:
             return False
         self._client.adopt(earlier.key)
         try:
-            await self._client.activate_session(username=self._options.user, password=password or None)
+            await self._client.log_in(login)
         except BadConnectionClosed:
             raise
         except UaStatusCodeError:
@@ -238,15 +216,12 @@ class Session:
 
     async def learn_namespaces(self) -> None:
         """Read which index each namespace has in this session."""
-        with border():
-            (found,) = await self._session.read_attributes(
-                [_node_id(ObjectIds.Server_NamespaceArray)], AttributeIds.Value
-            )
-            uris = found.Value.Value if found.Value is not None else None
-        self._namespaces = {OPC_UA: 0} | {uri: index for index, uri in enumerate(uris or [])}
+        (uris,) = await self.requests.read([_server(ObjectIds.Server_NamespaceArray)], AttributeIds.Value)
+        known = enumerate(uris) if isinstance(uris, list) else ()
+        self._namespaces = {OPC_UA: 0} | {uri: index for index, uri in known}
 
     @property
-    def services(self) -> UaSession:
+    def services(self) -> Unattended:
         """Give asyncua's own session, for services that are asked for elsewhere, inside `border`."""
         return self._session
 
@@ -255,73 +230,43 @@ class Session:
         """Give the index of each namespace in this session, by its URI."""
         return self._namespaces
 
-    def node_ids(self, nodes: Iterable[NodeAddress]) -> list[ua.NodeId]:
-        """Name nodes as this session does; one whose namespace is not there is named by no node."""
-        return [
-            _node_id(node.identifier, self._namespaces[node.uri]) if node.uri in self._namespaces else ua.NodeId()
-            for node in nodes
-        ]
+    def address_of(self, key: NodeKey) -> str:
+        """Give the address of a node as this session writes it."""
+        uris = (uri for uri, index in self._namespaces.items() if index == key.namespace)
+        return str(NodeAddress(uri=next(uris, str(key.namespace)), identifier=key.identifier))
 
-    async def monitor(self, items: Sequence[Item]) -> list[Monitored]:
-        """Ask for the values of nodes; one that the server does not have is refused and hinders no other."""
-        known = [item for item in items if item.node.uri in self._namespaces]
-        found: dict[int, Monitored] = {}
-        for at in range(0, len(known), self._options.items_per_call):
-            some = known[at : at + self._options.items_per_call]
-            found |= await self._create(some, every_time=True)
-            plain = [item for item in some if found[item.handle].code in _FILTER_REFUSED]
-            if plain:
-                found |= await self._create(plain, every_time=False)
-        missing = Monitored(server_handle=0, code=StatusCodes.BadNodeIdUnknown, refusal="it has no such namespace")
-        return [found.get(item.handle, missing) for item in items]
+    async def find(self, addresses: Iterable[Address]) -> dict[Address, str]:
+        """Find the nodes at the end of paths; tell of those that are not to be found why."""
+        new = [one for one in addresses if isinstance(one, PathAddress) and one not in self._by_path]
+        known = [one for one in new if all(step.uri in self._namespaces for step in one.steps)]
+        objects = _server(ObjectIds.ObjectsFolder)
+        found = await self.requests.translate(
+            [(objects, tuple((self._namespaces[step.uri], step.name) for step in one.steps)) for one in known]
+        )
+        why: dict[Address, str] = dict.fromkeys(new, "it has no such namespace")
+        for one, targets in zip(known, found, strict=True):
+            if len(targets) == 1:
+                self._by_path[one] = targets[0]
+                del why[one]
+            else:
+                why[one] = f"{len(targets)} nodes have this path" if targets else "no node has this path"
+        return why
 
-    async def _create(self, items: Sequence[Item], *, every_time: bool) -> dict[int, Monitored]:
-        """Create monitored items; `every_time` asks for values that repeat too, as long as their time is new."""
-        trigger = ua.DataChangeFilter(Trigger=ua.DataChangeTrigger.StatusValueTimestamp) if every_time else None
-        requests = [
-            ua.MonitoredItemCreateRequest(
-                ItemToMonitor=ua.ReadValueId(
-                    NodeId=_node_id(item.node.identifier, self._namespaces[item.node.uri]),
-                    AttributeId=AttributeIds.Value,
-                ),
-                MonitoringMode=ua.MonitoringMode.Reporting,
-                RequestedParameters=ua.MonitoringParameters(
-                    ClientHandle=item.handle,
-                    SamplingInterval=self._options.sampling_interval,
-                    Filter=trigger,
-                    QueueSize=self._options.queue_size,
-                    DiscardOldest=True,
-                ),
-            )
-            for item in items
-        ]
-        with border():
-            results = await self._session.create_monitored_items(
-                ua.CreateMonitoredItemsParameters(
-                    SubscriptionId=self.subscription.id,
-                    TimestampsToReturn=ua.TimestampsToReturn.Both,
-                    ItemsToCreate=requests,
-                )
-            )
-        return {
-            item.handle: Monitored(
-                server_handle=result.MonitoredItemId,
-                code=result.StatusCode.value,
-                refusal="" if result.StatusCode.is_good() else f"it answers {result.StatusCode.name}",
-            )
-            for item, result in zip(items, results, strict=True)
-        }
+    def lose(self, addresses: Iterable[Address]) -> None:
+        """Look anew for nodes when they are asked for again."""
+        for one in addresses:
+            if isinstance(one, PathAddress):
+                self._by_path.pop(one, None)
 
-    async def forget(self, server_handles: Sequence[int]) -> None:
-        """Ask no longer for the values of nodes."""
-        for at in range(0, len(server_handles), self._options.items_per_call):
-            with border():
-                await self._session.delete_monitored_items(
-                    ua.DeleteMonitoredItemsParameters(
-                        SubscriptionId=self.subscription.id,
-                        MonitoredItemIds=list(server_handles[at : at + self._options.items_per_call]),
-                    )
-                )
+    def node_ids(self, nodes: Iterable[Address]) -> list[ua.NodeId]:
+        """Name nodes as this session does; one that it does not have is named by no node."""
+        return [self._node_id(node) for node in nodes]
+
+    def _node_id(self, node: Address) -> ua.NodeId:
+        if isinstance(node, PathAddress):
+            return self._by_path.get(node, ua.NodeId())
+        index = self._namespaces.get(node.uri)
+        return ua.NodeId() if index is None else node_id(NodeKey(index, node.identifier))
 
     async def answer(self) -> Answer:
         """Wait for the server's next answer: values, or a sign of life; raises SubscriptionLost when none comes.
@@ -347,31 +292,26 @@ class Session:
                 else:
                     if not self.subscription.heard:
                         self.subscription.heard = True
-                        self.subscription.still_there(answer.result.AvailableSequenceNumbers or ())
+                        self.subscription.still_there(answer.result.available)
                     return answer
 
     async def _publish(self) -> Answer:
-        response = await self._session.publish(self._acknowledgements())
-        times = (response.Parameters.NotificationMessage.PublishTime, response.ResponseHeader.Timestamp)
-        said = next((time for time in times if time is not None and time > ua.get_win_epoch()), None)
-        return Answer(
-            result=response.Parameters,
-            published=Instant.now() if said is None else Instant.of(said),
-            came=asyncio.get_running_loop().time(),
-        )
+        result = await self._session.published(self._acknowledgements())
+        said = instant(result.message.published) or instant(result.sent) or Instant.now()
+        return Answer(result=result, published=said, came=asyncio.get_running_loop().time())
 
-    async def republished(self, sequence: int) -> ua.NotificationMessage | None:
+    async def republished(self, sequence: int) -> Notification | None:
         """Ask once more for an answer that did not arrive; None where the server has it no longer."""
         try:
             with border():
-                message = await self._session.republish(self.subscription.id, sequence)
+                message = await self._session.republished(self.subscription.id, sequence)
         except Unavailable:
             return None
-        return message if message.NotificationData and message.SequenceNumber == sequence else None
+        return message if not message.empty and message.sequence == sequence else None
 
     async def stay_alive(self) -> None:
         """Keep session and secure channel from timing out, until cancelled or the server does not answer."""
-        state = [_node_id(ObjectIds.Server_ServerStatus_State)]
+        state = [_server(ObjectIds.Server_ServerStatus_State)]
         while True:
             await asyncio.sleep(self._silence)
             with border():
@@ -387,27 +327,5 @@ class Session:
         return [ua.SubscriptionAcknowledgement(SubscriptionId=own.id, SequenceNumber=number) for number in safe]
 
 
-def _node_id(identifier: Identifier, index: int = 0) -> ua.NodeId:
-    namespace = ua.Int16(index)
-    match identifier:
-        case int():
-            return ua.NodeId(ua.Int32(identifier), namespace)
-        case str():
-            return ua.NodeId(ua.String(identifier), namespace)
-        case bytes():
-            return ua.NodeId(ua.ByteString(identifier), namespace)
-        case uuid.UUID():
-            return ua.NodeId(ua.Guid(int=identifier.int), namespace)
-
-
-@contextmanager
-def border() -> Iterator[None]:
-    """Translate what asyncua and the network raise, which may be anything, into Unavailable."""
-    try:
-        yield
-    except (Unavailable, InvalidSettings):
-        raise
-    except TimeoutError:
-        raise Unavailable(f"no answer within {PATIENCE:.0f} s") from None
-    except Exception as error:
-        raise Unavailable(str(error) or type(error).__name__) from error
+def _server(number: int) -> ua.NodeId:
+    return node_id(NodeKey(0, number))

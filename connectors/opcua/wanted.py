@@ -3,53 +3,71 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from connectors.opcua.address import NodeAddress, node_of
+from connectors.opcua.address import Address, event_of, node_of, parse
+from connectors.opcua.structure import Enumeration
 from fieldlab.errors import InvalidName
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wanted:
-    """The nodes behind a set of bound addresses, by the text that names them, and the addresses that name none.
+    """The nodes behind a set of addresses, by the text that names them, and the addresses that name none.
 
-    `addresses` holds for each node what was bound of it: itself, or elements of its array.
+    `addresses` holds for each node what was bound of it: itself, or parts of its value. `events` are the addresses that
+    name what happens at a node instead.
     """
 
-    nodes: Mapping[str, NodeAddress] = field(default_factory=dict)
+    nodes: Mapping[str, Address] = field(default_factory=dict)
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    events: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, addresses: Iterable[str]) -> "Wanted":
-        """Find the nodes; elements of one array share its node."""
-        nodes: dict[str, NodeAddress] = {}
+        """Find the nodes; parts of one value share its node."""
+        every = list(addresses)
+        events = frozenset(address for address in every if event_of(address) is not None)
+        nodes: dict[str, Address] = {}
         unreadable: dict[str, str] = {}
         bound: dict[str, list[str]] = {}
-        for address in addresses:
+        for address in every:
+            if address in events:
+                continue
             bound.setdefault(node_of(address), []).append(address)
         for text in bound:
             try:
-                nodes[text] = NodeAddress.parse(text)
+                nodes[text] = parse(text)
             except InvalidName as fault:
                 unreadable[text] = str(fault)
-        return cls(nodes=nodes, addresses={text: tuple(some) for text, some in bound.items()}, unreadable=unreadable)
+        return cls(
+            nodes=nodes,
+            addresses={text: tuple(some) for text, some in bound.items()},
+            unreadable=unreadable,
+            events=events,
+        )
 
 
 @dataclass(kw_only=True, slots=True)
 class Standing:
-    """What one session has been asked for: `sent` by text and server handle, `texts` by client handle."""
+    """What one subscription has been asked for: `sent` by text and server handle, `texts` by client handle.
+
+    `names` are the names of the numbers of those nodes whose numbers have some; `notifiers` gives by client handle the
+    nodes whose events are sent.
+    """
 
     sent: dict[str, int] = field(default_factory=dict)
     texts: dict[int, str] = field(default_factory=dict)
     handles: int = 0
+    names: dict[str, Enumeration] = field(default_factory=dict)
+    notifiers: dict[int, str] = field(default_factory=dict)
 
     @property
     def settled(self) -> bool:
         """Tell whether the server has answered for every text that it was asked for."""
         return len(self.texts) == len(self.sent)
 
-    def to_add(self, wanted: Wanted) -> dict[int, str]:
-        """Give the texts that are wanted and not sent, each under a new handle; their values may come at once."""
-        missing = [text for text in wanted.nodes if text not in self.sent]
+    def to_add(self, texts: Iterable[str]) -> dict[int, str]:
+        """Give those of the texts that are not sent, each under a new handle; their values may come at once."""
+        missing = [text for text in texts if text not in self.sent]
         new = {self.handles + place: text for place, text in enumerate(missing, start=1)}
         self.handles += len(new)
         self.texts |= new

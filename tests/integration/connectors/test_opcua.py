@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from asyncua import ua
 
-import connectors.opcua.attendance
+import connectors.opcua.roster
 from connectors.registry import build
 from fieldlab.assets.source import Source, Wire
 from fieldlab.ports import Connector
@@ -159,7 +159,7 @@ async def test_nodes_are_found_by_the_uri_of_their_namespace_after_it_was_renumb
 async def test_an_unknown_node_is_told_once_and_the_others_go_on_until_it_appears(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(connectors.opcua.attendance, "RETRY", 0.2)
+    monkeypatch.setattr(connectors.opcua.roster, "RETRY", 0.2)
     sink, connector = Sink(), connect(machine, "later", "current", "never")
     connector.watch([*(machine.address(name) for name in ("later", "current", "never")), "ns=2;s=x", "nsu=urn:no;i=1"])
     with caplog.at_level(logging.WARNING):
@@ -239,6 +239,7 @@ def lose_the_next_answer(machine: Machine, *, keep: bool) -> None:
             subscription._not_acknowledged_results.clear()
         alive = ua.PublishResult(SubscriptionId=result.SubscriptionId, MoreNotifications=False)
         alive.NotificationMessage.SequenceNumber = subscription._notification_seq
+        alive.AvailableSequenceNumbers = list(subscription._not_acknowledged_results)
         return alive
 
     vars(subscription)["_pop_publish_result"] = lossy

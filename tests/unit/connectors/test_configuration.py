@@ -17,7 +17,7 @@ from connectors.mqtt.payload import (
     SenmlPayload,
     SparkplugPayload,
 )
-from connectors.opcua.config import OpcuaOptions
+from connectors.opcua.config import OpcuaOptions, Take
 from connectors.registry import build
 from fieldlab.assets.source import Source, Wire
 from fieldlab.errors import InvalidSettings
@@ -28,7 +28,7 @@ SAMPLES = sorted(HOME.glob("*/sample.yaml"))
 PAYLOADS = (JsonPayload, JsonPathPayload, ScalarPayload, InfluxPayload, SenmlPayload, SparkplugPayload)
 MODELS: dict[Wire, tuple[type[BaseModel], tuple[type[BaseModel], ...]]] = {
     Wire.MQTT: (MqttOptions, PAYLOADS),
-    Wire.OPCUA: (OpcuaOptions, ()),
+    Wire.OPCUA: (OpcuaOptions, (Take,)),
 }
 MQTT: dict[str, object] = {"topics": ["lab/#"]}
 OPCUA: dict[str, object] = {"security": "none"}

@@ -68,16 +68,16 @@ def test_elements_of_an_array_share_its_node_and_unreadable_addresses_are_kept_a
 
 def test_what_is_asked_for_follows_what_is_wanted_and_handles_are_never_used_twice() -> None:
     standing = Standing()
-    first = standing.to_add(Wanted.of(["i=1", "i=2"]))
+    first = standing.to_add(["i=1", "i=2"])
     for handle in first:
         standing.settle(handle, 100 + handle)
-    assert standing.to_add(Wanted.of(["i=1", "i=2"])) == {}
+    assert standing.to_add(["i=1", "i=2"]) == {}
     later = Wanted.of(["i=2", "i=3"])
     assert standing.to_drop(later) == ["i=1"]
     standing.drop(["i=1"])
-    (new,) = standing.to_add(later).items()
+    (new,) = standing.to_add(later.nodes).items()
     assert new[1] == "i=3"
     assert new[0] not in first
     standing.settle(new[0], None)
-    assert list(standing.to_add(later).values()) == ["i=3"]
+    assert list(standing.to_add(later.nodes).values()) == ["i=3"]
     assert set(standing.texts.values()) == {"i=2", "i=3"}

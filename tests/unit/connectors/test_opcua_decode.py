@@ -2,13 +2,13 @@
 
 import math
 import uuid
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.opcua.binary import Word
 from connectors.opcua.decode import MOST, Decoded, Reading, decode
 from fieldlab.readings.gap import Cause, Gap
 from fieldlab.readings.instant import Instant
@@ -23,12 +23,6 @@ SERVER = datetime(2026, 11, 21, 7, 59, 59, tzinfo=UTC)
 UNCERTAIN_LAST_USABLE = 0x40900000
 BAD_SENSOR_FAILURE = 0x808C0000
 OVERFLOW = 0x480
-
-
-@dataclass
-class LocalizedText:
-    Text: str | None
-    Locale: str | None = None
 
 
 def reading(value: object, *, node: str = "n", status: int = 0, source: datetime | None = SOURCE) -> Reading:
@@ -48,8 +42,8 @@ def decoded(*readings: Reading, last: dict[str, Instant] | None = None) -> Decod
         (True, 1.0, None),
         ("HELD", None, "HELD"),
         ("", None, ""),
-        (LocalizedText("Halt", "de"), None, "Halt"),
-        (LocalizedText(None), None, ""),
+        (Word("Halt"), None, "Halt"),
+        (Word(None), None, ""),
         (SOURCE, None, "2026-11-21T07:59:58.123456+00:00"),
         (uuid.UUID(int=7), None, "00000000-0000-0000-0000-000000000007"),
     ],
