@@ -1,6 +1,7 @@
 """What a machine says in JSON: an object for each tick, with its time and every signal by name."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import orjson
 
@@ -20,6 +21,7 @@ def truth_topic_of(machine: Machine) -> str:
     return f"lab/{machine.asset}/truth"
 
 
+@lru_cache(maxsize=1024)
 def time_text(time_us: int) -> str:
     """Give a time as RFC 3339 in UTC with six decimals, as in `2026-11-21T08:00:00.000000Z`."""
     return moment(time_us).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager
 from typing import TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers.broker import Broker, BrokerName
 from tests.servers.database import Database, Template, blank, clone, template
@@ -35,6 +36,9 @@ MISSING = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A slow machine is no fault of what is tested.
+    settings.register_profile("fieldlab", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("fieldlab")
     config.stash[MISSING] = {}
 
 

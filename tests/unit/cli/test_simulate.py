@@ -90,7 +90,7 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
         ("mill --opcua opc.tcp://h --opcua-users u", "needs --opcua-certificates"),
         ("mill --opcua opc.tcp://h --opcua-certificates c --opcua-users nobody", "nobody cannot be read"),
         ("mill --sparkplug mqtt://h --sparkplug-node x", "is not GROUP/NODE"),
-        ("mill --opcua opc.tcp://h --truth-stream", "--truth-stream is published over MQTT"),
+        ("mill --sparkplug mqtt://h --truth-stream", "--truth-stream is told over MQTT and OPC UA"),
         ("robot --mqtt mqtt://h --vibration", "no mill is played"),
         ("mill --mqtt mqtt://h --mqtt-version 4", "it is 5 or 3.1.1"),
         ("mill --plot p.jpg", "give it the ending .png"),
