@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 
 from api.cursor import Cursors
+from api.live.hub import Hub
 from api.sealer import Ends, sealing_while
 from fieldlab.errors import Unavailable
 from fieldlab.settings import ApiSettings
@@ -20,11 +21,12 @@ from fieldlab.storage.rights import ProcessRole, check
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Desk:
-    """One process's way to the database, the cursors of the lab, and where ends of answers go."""
+    """One process's way to the database, cursors, where ends of answers go, and the hub of those who follow data."""
 
     engine: AsyncEngine
     cursors: Cursors
     ends: Ends
+    hub: Hub
 
 
 @asynccontextmanager
@@ -40,7 +42,11 @@ async def opened(settings: ApiSettings) -> AsyncIterator[Desk]:
         async with engine.connect() as connection:
             await connection.run_sync(check, ProcessRole.API)
         async with sealing_while(engine) as ends:
-            yield Desk(engine=engine, cursors=cursors, ends=ends)
+            hub = Hub(engine, url=url, most_readers=settings.api_live_readers)
+            try:
+                yield Desk(engine=engine, cursors=cursors, ends=ends, hub=hub)
+            finally:
+                await hub.close()
     finally:
         await engine.dispose()
 

@@ -78,6 +78,7 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
         parameters={"stream": [_STREAM]},
         requests={"All streams of a machine": "/v1/latest?asset=mill-1"},
     ),
+    "live": Examples(parameters={"stream": [_STREAM]}),
     "tenures": Examples(parameters={"asset": "mill-1"}),
     "hand_over": Examples(
         parameters={"slug": "mill-1"},

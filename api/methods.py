@@ -3,12 +3,17 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import BY_STATUS, answer
+
+
+WITHOUT_BODY: Final = "without_body"
+"""Stands in the state of a request whose answer's body nobody gets."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +62,8 @@ class Methods:
             await send({"type": "http.response.start", "status": 204, "headers": [(b"allow", allow)]})
             await send({"type": "http.response.body", "body": b""})
         elif scope["method"] == "HEAD":
-            await self._app({**scope, "method": "GET"}, receive, _without_body(send))
+            state = {**scope.get("state", {}), WITHOUT_BODY: True}
+            await self._app({**scope, "method": "GET", "state": state}, receive, _without_body(send))
         else:
             await self._app(scope, receive, send)
 

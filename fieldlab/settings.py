@@ -55,3 +55,4 @@ class ApiSettings(_FromEnvironment):
     api_host: str = "127.0.0.1"
     api_port: Annotated[int, Field(ge=0, le=65535)] = 8000
     api_connections: Annotated[int, Field(ge=1, le=100)] = 8
+    api_live_readers: Annotated[int, Field(ge=0, le=100_000)] = 2000

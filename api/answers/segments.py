@@ -16,7 +16,7 @@ def head(answer: Answer) -> Document:
     ids = {stream.key: str(stream.id) for stream in answer.streams}
     return {
         "decided_at": str(answer.decided_at),
-        "streams": [_stream(stream) for stream in answer.streams],
+        "streams": [stream_document(stream) for stream in answer.streams],
         "segments": [segment_document(segment, ids[segment.stream]) for segment in answer.segments],
     }
 
@@ -60,7 +60,8 @@ def shape_document(shape: Shape) -> Document:
     return written
 
 
-def _stream(stream: Stream) -> Document:
+def stream_document(stream: Stream) -> Document:
+    """Write one stream."""
     return {
         "id": str(stream.id),
         "asset": stream.asset,

@@ -36,11 +36,15 @@ class Right:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ask:
-    """On what ground, for what and in which format a caller asks; None where nothing is said."""
+    """On what ground, for what and in which format a caller asks; None where nothing is said.
+
+    With `live` it wants to follow samples as they arrive.
+    """
 
     basis: UUID | None = None
     purpose: str | None = None
     format: DataFormat | None = None
+    live: bool = False
 
 
 NOTHING_SAID: Final = Ask()
@@ -117,6 +121,12 @@ def _refusal(agreement: Agreement, ask: Ask) -> Refusal | None:
     formats = agreement.terms.enforced.formats
     if ask.format is not None and ask.format not in formats:
         reason = f"Agreement {agreement.id} allows no {ask.format}; ask for {' or '.join(formats)}."
+        return Refusal(agreement=agreement.id, reason=reason)
+    if ask.live and not agreement.terms.enforced.live:
+        reason = f"Agreement {agreement.id} does not allow to follow the data live; read it with /v1/measurements."
+        return Refusal(agreement=agreement.id, reason=reason)
+    if ask.live and agreement.terms.enforced.resolution_floor is not None:
+        reason = f"Agreement {agreement.id} gives no samples, which live is; ask /v1/measurements with a step."
         return Refusal(agreement=agreement.id, reason=reason)
     return None
 

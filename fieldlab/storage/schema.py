@@ -268,6 +268,16 @@ spool = Table(
     Column("settled_at", _TIME, nullable=False, server_default=_NOW),
 )
 
+arrival = Table(
+    "arrival",
+    metadata,
+    Column("xid", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", _TIME, nullable=False, server_default=_NOW),
+    Column("streams", ARRAY(Integer), nullable=False),
+    Column("starts", ARRAY(_TIME), nullable=False),
+    Column("untils", ARRAY(_TIME), nullable=False),
+)
+
 account_entry = Table(
     "account_entry",
     metadata,

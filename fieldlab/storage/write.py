@@ -19,9 +19,12 @@ from fieldlab.readings.reject import Reason
 from fieldlab.storage.account import AccountEntry, Fate, Fates, Refusal, account_of
 from fieldlab.storage.connect import connect
 from fieldlab.storage.encode import HEADER, TRAILER, ArrayDumper, encode
-from fieldlab.storage.rows import Rows
+from fieldlab.storage.rows import Int32, Int64, Rows
 
 _DAY: Final = 24 * 60 * MINUTE
+_APART: Final = MINUTE
+"""Rows of a stream that lie further apart belong to stretches of their own."""
+
 _BLOCK: Final = 64 * 1024
 _MOST_ANNOUNCED: Final = 900
 """Streams that a message of 8,000 bytes names."""
@@ -65,6 +68,9 @@ _SETTLE: Final = """
     SELECT fieldlab.settle(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::integer[], %s::bigint[], %s::timestamptz[], %s)
 """
 
+# Notes for live readers in which stretches of which streams the rows of this transaction lie.
+_ARRIVED: Final = "SELECT fieldlab.note_arrival(%s, %s, %s)"
+
 # Tells up to which record a spool is written.
 _OPEN_SPOOL: Final = "SELECT fieldlab.open_spool(%s)"
 
@@ -76,6 +82,9 @@ _NOTE_DISCOVERIES: Final = """
 
 # Adds the entries of batches to the accounts.
 _FOLD_ACCOUNTS: Final = "SELECT fieldlab.fold_accounts()"
+
+# Forgets the arrivals that no live reader goes back to any more.
+_FORGET_ARRIVALS: Final = "SELECT fieldlab.forget_arrivals()"
 
 # Makes a commit wait for the disk where a careless default would not.
 _DURABLE: Final = """
@@ -119,6 +128,15 @@ class Batch:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Stretches:
+    """Stretches of streams, from the first to the last row of each, in columns of equal length."""
+
+    streams: Int32
+    starts: Int64
+    untils: Int64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """A batch with all that can be computed before the database is asked: made for the case that all its rows are new.
 
@@ -135,6 +153,7 @@ class Plan:
     with_text: bool
     entry: AccountEntry
     announced: str | None
+    arrived: Stretches
 
 
 def plan(batch: Batch) -> Plan:
@@ -154,6 +173,7 @@ def plan(batch: Batch) -> Plan:
         with_text=with_text,
         entry=account_of(rows, order, fates, batch.refusals),
         announced=_announced(rows, fates),
+        arrived=_stretches(rows, left),
     )
 
 
@@ -250,9 +270,10 @@ class Writer:
             raise self._unavailable(error) from error
 
     def fold_accounts(self) -> None:
-        """Add the entries of batches to the accounts; raises Unavailable."""
+        """Add the entries of batches to the accounts, and forget old arrivals; raises Unavailable."""
         try:
             self._connected().execute(_FOLD_ACCOUNTS)
+            self._connected().execute(_FORGET_ARRIVALS)
         except psycopg.Error as error:
             raise self._unavailable(error) from error
 
@@ -299,7 +320,7 @@ class Writer:
         _refuse(connection, planned.refusals)
         _note_gaps(connection, planned.batch.gaps)
         outcome = Outcome(fates=planned.fates)
-        self._settle(connection, planned.batch, outcome, planned.entry, planned.announced, backlog)
+        self._settle(connection, planned.batch, outcome, planned.entry, planned.announced, planned.arrived, backlog)
         return outcome
 
     def _ask(
@@ -318,14 +339,15 @@ class Writer:
         if careful:
             refused = _refused(connection, rows, left)
             fates[list(refused)] = Fate.REFUSED
-        elif len(left):
+            left = left[fates[left] == Fate.STORED]
+        if len(left):
             encoded, with_text = encode(rows.take(left))
             _copy(connection, encoded, with_text=with_text)
         _refuse(connection, (*batch.refusals, *_refusals(batch, fates, refused)))
         _note_gaps(connection, batch.gaps)
         entry = account_of(rows, planned.order, fates, batch.refusals)
         outcome = Outcome(fates=fates)
-        self._settle(connection, batch, outcome, entry, _announced(rows, fates), backlog)
+        self._settle(connection, batch, outcome, entry, _announced(rows, fates), _stretches(rows, left), backlog)
         return outcome, not known
 
     def _settle(
@@ -335,11 +357,14 @@ class Writer:
         outcome: Outcome,
         entry: AccountEntry,
         announced: str | None,
+        arrived: Stretches,
         backlog: Sequence[Backlog],
     ) -> None:
         """End the batch and commit, in one round trip; the outcome is kept in case that the answer does not arrive."""
         self._unsure = (batch.last, outcome)
         with connection.pipeline():
+            if len(arrived.streams):
+                connection.execute(_ARRIVED, [arrived.streams, arrived.starts, arrived.untils])
             connection.execute(
                 _SETTLE,
                 [
@@ -423,7 +448,9 @@ def _known_within(connection: psycopg.Connection, rows: Rows) -> list[tuple[int,
 
 
 def _refused(connection: psycopg.Connection, rows: Rows, positions: NDArray[np.int64]) -> dict[int, str]:
-    """Copy all rows but those that the database refuses; give their positions and what it said of each.
+    """Try to copy the rows; give the positions of those that the database refuses and what it said of each.
+
+    Nothing stays copied: what is stored is stored by the transaction itself, which is how live readers know it.
 
     An error that may be the server's own counts against a row only when other rows are taken.
     """
@@ -441,6 +468,7 @@ def _bisect(connection: psycopg.Connection, rows: Rows, positions: NDArray[np.in
         with connection.transaction():
             encoded, with_text = encode(rows.take(positions))
             _copy(connection, encoded, with_text=with_text)
+            raise psycopg.Rollback
     except errors.UniqueViolation:
         raise
     except psycopg.Error as error:
@@ -488,6 +516,16 @@ def _announced(rows: Rows, fates: Fates) -> str | None:
         },
         separators=(",", ":"),
     )
+
+
+def _stretches(rows: Rows, positions: NDArray[np.int64]) -> Stretches:
+    """Tell in which stretches of which streams rows lie, whose positions are given in the order of the key."""
+    streams, times = rows.streams[positions], rows.times[positions]
+    fresh = np.ones(len(positions), np.bool_)
+    fresh[1:] = (streams[1:] != streams[:-1]) | (times[1:] - times[:-1] > _APART)
+    starts = np.flatnonzero(fresh)
+    lasts = np.append(starts[1:], len(positions))[: len(starts)] - 1
+    return Stretches(streams=streams[starts], starts=times[starts], untils=times[lasts])
 
 
 def _refuse(connection: psycopg.Connection, refusals: Sequence[Refusal]) -> None:

@@ -1,0 +1,228 @@
+"""Those who asked the same question with the same key: decided once, written once, sent to each."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from uuid import UUID
+
+from api.answers.segments import segment_document, stream_document
+from api.live.event import Event, Kind, Reason
+from api.live.position import Positions
+from api.live.reader import Missed, Reader
+from fieldlab.assets.asset import Stream
+from fieldlab.ownership.agreement import Agreement
+from fieldlab.ownership.decision import Ask, Decision, Right, decide
+from fieldlab.ownership.scope import ReadScope
+from fieldlab.ownership.segment import Segment
+from fieldlab.readings.instant import NEVER, Instant
+from fieldlab.readings.origin import Origin
+from fieldlab.storage.live import LiveSample, Place, Watch
+
+COLUMNS: Final = ("time", "stream", "value", "status", "segment", "late")
+MOST_ROWS: Final = 500
+"""Samples of one event, at most."""
+
+_Ground = tuple[int, int, UUID | None]
+"""Stream, tenure and agreement of a segment."""
+
+_Name = tuple[int, UUID | None, Instant]
+"""Stream, agreement and beginning of a segment: it stays the same when a hand-over cuts its end."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Shown:
+    """A segment as it was last told."""
+
+    segment: Segment
+    origins: frozenset[Origin]
+
+
+@dataclass(kw_only=True, slots=True)
+class Memory:
+    """What whoever stands at a place knows: segments as they were told, and the newest time of each stream."""
+
+    told: dict[int, _Shown] = field(default_factory=dict)
+    newest: dict[int, Instant] = field(default_factory=dict)
+
+
+class Audience:
+    """What one question with one key is answered, and whoever listens to it."""
+
+    def __init__(
+        self,
+        *,
+        scope: ReadScope,
+        streams: Sequence[Stream],
+        ask: Ask,
+        positions: Positions,
+        fetch: Callable[[Instant, Instant], str],
+    ) -> None:
+        self.scope = scope
+        self.positions = positions
+        self.readers: set[Reader] = set()
+        self.guests = 0
+        self.over: Reason | None = None
+        self.memory: Final = Memory()
+        self.watch: Final = Watch(scope=scope, streams=frozenset(stream.key for stream in streams))
+        self._ask = ask
+        self._fetch = fetch
+        self._streams = tuple(streams)
+        self._ids = {stream.key: str(stream.id) for stream in streams}
+        self._agreements: dict[UUID, Agreement] = {}
+        self._rights: tuple[Right, ...] = ()
+        self._decision = Decision(segments=())
+        self._decided_at = Instant(0)
+        self._grounds: dict[_Ground, list[Segment]] = {}
+        self._numbers: dict[_Name, int] = {}
+
+    @property
+    def held(self) -> frozenset[UUID]:
+        """Give the agreements on which something that was decided rests."""
+        return frozenset(ground[2] for ground in self._grounds if ground[2] is not None)
+
+    def unread(self, rights: Iterable[Right]) -> set[UUID]:
+        """Give the agreements that it needs and has not read yet; what is signed never changes."""
+        return {right.agreement for right in rights if right.agreement is not None} - self._agreements.keys()
+
+    def learn(self, agreements: Mapping[UUID, Agreement]) -> None:
+        """Take agreements that were read for it."""
+        self._agreements.update(agreements)
+
+    def settle(self, rights: Iterable[Right], decided_at: Instant, memory: Memory) -> list[Event]:
+        """Decide anew; give an event for each segment that began to be in force or is not what it was."""
+        self._decided_at = decided_at
+        own = tuple(right for right in rights if right.stream in self._ids)
+        if own != self._rights or not self._grounds:
+            self._rights = own
+            known = {right.agreement for right in own if right.agreement is not None}
+            self._decision = decide(
+                own, {id_: self._agreements[id_] for id_ in known if id_ in self._agreements}, self._ask
+            )
+            self._grounds = {}
+            for segment in self._decision.segments:
+                ground = (segment.stream, segment.tenure, segment.basis.agreement)
+                self._grounds.setdefault(ground, []).append(segment)
+        return [event for segment in self._decision.segments for event in self._changed(segment, memory)]
+
+    def require(self) -> None:
+        """Raise OutsideAgreement where the last decision leaves out what the caller said wrongly, or leaves nothing."""
+        self._decision.require(self._ask)
+
+    def head(self, place: Place | None, memory: Memory) -> Event:
+        """Give the event that comes first: the streams, and the segments in force or told before."""
+        return Event(
+            kind=Kind.SEGMENTS,
+            position=None if place is None else self.positions.write(place),
+            data={
+                "decided_at": str(self._decided_at),
+                "streams": [stream_document(stream) for stream in self._streams],
+                "segments": [self._document(number, shown) for number, shown in memory.told.items()],
+                "columns": COLUMNS,
+            },
+        )
+
+    def alive(self, place: Place | None) -> Event:
+        """Give the sign of life of an answer in which nothing happens."""
+        return Event(kind=Kind.ALIVE, data={}, position=None if place is None else self.positions.write(place))
+
+    def missed(self, missed: Missed) -> list[Event]:
+        """Tell a slow reader what it did not get and where to fetch it."""
+        data = {
+            "samples": missed.samples,
+            "from": str(missed.start),
+            "until": str(missed.until),
+            "fetch": self._fetch(missed.start, missed.until),
+        }
+        told = Event(kind=Kind.MISSED, data=data, position=missed.position)
+        return [told, self.head(None, self.memory)]
+
+    def forgotten(self, place: Place, until: Place) -> Event:
+        """Tell whoever comes back too late that nobody knows any more how much it missed."""
+        bounds = place.since.at, until.since.at
+        data = {
+            "samples": None,
+            "from": str(bounds[0]),
+            "until": str(bounds[1]),
+            "fetch": self._fetch(*bounds),
+        }
+        return Event(kind=Kind.MISSED, data=data, position=self.positions.write(until))
+
+    def untold(self, memory: Memory) -> list[Event]:
+        """Give an event for each segment of which others know more: for whoever joins them."""
+        return [
+            Event(kind=Kind.SEGMENT, data=self._document(number, shown))
+            for number, shown in self.memory.told.items()
+            if memory.told.get(number) != shown
+        ]
+
+    def write(self, samples: Sequence[LiveSample], memory: Memory, *, before: Place, after: Place) -> Iterator[Event]:
+        """Write samples that came between two places, each in its segment; what rests on nothing is left out.
+
+        A sample that is older than what is known of its stream is late.
+        """
+        found = ((sample, self._segment(sample)) for sample in samples)
+        given = [(sample, segment) for sample, segment in found if segment is not None]
+        target = after.until or after.since
+        for start in range(0, len(given), MOST_ROWS):
+            part = given[start : start + MOST_ROWS]
+            for sample, segment in part:
+                shown = memory.told.get(self._number(segment))
+                if shown is None or sample.origin not in shown.origins:
+                    yield self._tell(segment, sample.origin, memory)
+            last = part[-1][0]
+            ends = start + MOST_ROWS >= len(given) and after.until is None
+            place = after if ends else Place(since=before.since, until=target, stream=last.stream, time=last.time)
+            times = [sample.time for sample, _ in part]
+            yield Event(
+                kind=Kind.SAMPLES,
+                data={"rows": [self._row(sample, self._number(segment), memory.newest) for sample, segment in part]},
+                position=self.positions.write(place),
+                rows=len(part),
+                start=min(times),
+                until=Instant(max(times) + 1),
+            )
+
+    def _row(self, sample: LiveSample, number: int, newest: dict[int, Instant]) -> list[Any]:
+        late = sample.time < newest.get(sample.stream, NEVER)
+        if not late:
+            newest[sample.stream] = sample.time
+        return [str(sample.time), self._ids[sample.stream], sample.value, sample.status, number, late]
+
+    def _segment(self, sample: LiveSample) -> Segment | None:
+        candidates = self._grounds.get((sample.stream, sample.tenure, sample.agreement), ())
+        return next((segment for segment in candidates if sample.time in segment.interval), None)
+
+    def _number(self, segment: Segment) -> int:
+        return self._numbers.setdefault(_key(segment), len(self._numbers))
+
+    def _changed(self, segment: Segment, memory: Memory) -> Iterator[Event]:
+        known = self._numbers.get(_key(segment))
+        shown = None if known is None else memory.told.get(known)
+        if shown is None and self._decided_at not in segment.interval:
+            return
+        if shown is None or not _alike(shown.segment, segment):
+            number = self._number(segment)
+            told = memory.told[number] = _Shown(segment=segment, origins=shown.origins if shown else frozenset())
+            yield Event(kind=Kind.SEGMENT, data=self._document(number, told))
+
+    def _tell(self, segment: Segment, origin: Origin, memory: Memory) -> Event:
+        number = self._number(segment)
+        shown = memory.told.get(number)
+        origins = (shown.origins if shown else frozenset()) | {origin}
+        told = memory.told[number] = _Shown(segment=segment, origins=origins)
+        return Event(kind=Kind.SEGMENT, data=self._document(number, told))
+
+    def _document(self, number: int, shown: _Shown) -> dict[str, Any]:
+        segment = replace(shown.segment, number=number, origins=tuple(sorted(shown.origins)))
+        return segment_document(segment, self._ids[segment.stream])
+
+
+def _key(segment: Segment) -> _Name:
+    return segment.stream, segment.basis.agreement, segment.interval.start
+
+
+def _alike(told: Segment, now: Segment) -> bool:
+    """Tell whether a segment is what was told; the end of an embargoed one moves with the clock."""
+    if now.basis.shape.embargo:
+        return told.basis == now.basis
+    return (told.interval, told.owner, told.trial, told.basis) == (now.interval, now.owner, now.trial, now.basis)

@@ -1,0 +1,162 @@
+"""Following: from the first decision, over what came since a position, to what arrives."""
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.cursor import Cursors, Question
+from api.live.audience import Audience, Memory
+from api.live.event import Event, Kind, Reason, ended
+from api.live.hub import PAGE, Hub, teach, why
+from api.live.position import Positions
+from api.live.reader import Reader
+from fieldlab.errors import Unauthenticated, Unavailable
+from fieldlab.ownership.decision import Ask
+from fieldlab.ownership.scope import ReadScope
+from fieldlab.readings.instant import Instant
+from fieldlab.storage import live
+from fieldlab.storage.live import Moment, Place
+from fieldlab.storage.selection import Wanted
+
+BREATH: Final = 10.0
+"""Seconds after which an answer in which nothing happens gives a sign of life."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What is asked: which streams, on what ground, and from which position on.
+
+    `fetch` writes the address at which the same streams are read between two times of measurement.
+    """
+
+    streams: Wanted
+    ask: Ask
+    question: Question
+    position: str | None
+    fetch: Callable[[Instant, Instant], str]
+
+
+class Following:
+    """A reader's way through one answer; made by `opened`, it must be closed."""
+
+    def __init__(self, hub: Hub, engine: AsyncEngine, audience: Audience, *, start: Place, lost: Place | None) -> None:
+        self._hub = hub
+        self._engine = engine
+        self._audience = audience
+        self._start = start
+        self._lost = lost
+        self._memory = Memory()
+        self._reader = Reader(audience.missed)
+
+    def know(self, newest: Mapping[int, Instant]) -> None:
+        """Take the newest times that whoever stands at the start knows."""
+        self._memory.newest.update(newest)
+        for stream, time in newest.items():
+            self._audience.memory.newest.setdefault(stream, time)
+
+    async def decide(self) -> None:
+        """Decide before anything is sent; raises OutsideAgreement, and Unauthenticated for a key that is void."""
+        events = await self._look(Place(since=self._start.since, until=self._start.since))
+        if events and events[-1].kind is Kind.END:
+            raise Unauthenticated("This token is no longer valid: it has expired or was revoked.")
+        self._audience.require()
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        """Give what to send, one event after the other; an answer that ends by itself says why."""
+        audience, reader = self._audience, self._reader
+        yield audience.head(self._start, self._memory)
+        if self._lost is not None:
+            yield audience.forgotten(self._lost, self._start)
+        try:
+            async for event in self._caught_up(self._start):
+                yield event
+                if event.kind is Kind.END:
+                    return
+        except Unavailable:
+            yield ended(Reason.UNAVAILABLE)
+            return
+        except Unauthenticated:
+            yield ended(Reason.CREDENTIAL_VOID)
+            return
+        while True:
+            arrived = await reader.next(patience=BREATH)
+            event = audience.alive(self._hub.place) if arrived is None else arrived
+            yield event
+            if event.kind is Kind.END:
+                return
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._hub.leave(self._audience, self._reader)
+        self._hub.dismiss()
+
+    async def _caught_up(self, place: Place) -> AsyncGenerator[Event, None]:
+        """Give what came since a place, until there is little left; then listen, and give what came until then."""
+        target: Moment | None = None
+        while True:
+            step = place if place.until is not None else Place(since=place.since, until=target)
+            turn, events = await self._turn(step)
+            for event in events:
+                yield event
+            place = turn
+            if place.until is not None or step.until is not target:
+                continue
+            if target is not None:
+                break
+            target = (await self._hub.join(self._audience, self._reader)).since
+        for event in self._audience.untold(self._memory):
+            yield event
+
+    async def _look(self, step: Place) -> list[Event]:
+        _, events = await self._turn(step)
+        return events
+
+    async def _turn(self, step: Place) -> tuple[Place, list[Event]]:
+        audience = self._audience
+        turn = await live.turn([audience.watch], self._engine, step, limit=PAGE)
+        (listener,) = turn.listeners
+        if listener is None:
+            return turn.place, [ended(Reason.CREDENTIAL_VOID)]
+        rights = turn.rights.get(listener, ())
+        await teach(audience, self._engine, turn, listener)
+        gone = audience.held - {right.agreement for right in rights}
+        reason = await why(audience, self._engine, gone) if gone else None
+        if reason is not None:
+            return turn.place, [ended(reason)]
+        events = audience.settle(rights, turn.decided_at, self._memory)
+        events += audience.write(turn.samples.get(listener, ()), self._memory, before=step, after=turn.place)
+        return turn.place, events
+
+
+async def opened(hub: Hub, engine: AsyncEngine, cursors: Cursors, scope: ReadScope, request: Request) -> Following:
+    """Decide on a request before anything is sent.
+
+    Raises NotFound for a stream that is not there or hidden, InvalidCursor for a position of another question or
+    participant, OutsideAgreement where nothing may be followed for what was said, Unavailable if there are too many.
+    """
+    hub.admit()
+    following: Following | None = None
+    try:
+        streams = await live.streams_of(scope, engine, request.streams)
+        positions = Positions(cursors, scope, request.question, streams)
+        place = Place(since=await live.moment(engine)) if request.position is None else positions.read(request.position)
+        known = await live.newest(scope, engine, [stream.key for stream in streams], place.since)
+        start = place if known is not None else Place(since=await live.moment(engine))
+
+        def made() -> Audience:
+            return Audience(scope=scope, streams=streams, ask=request.ask, positions=positions, fetch=request.fetch)
+
+        key = scope.credential, repr(sorted(request.question.items())), tuple(stream.key for stream in streams)
+        audience = hub.enter(key, made)
+        following = Following(hub, engine, audience, start=start, lost=None if known is not None else place)
+        following.know(known or {})
+        await following.decide()
+    except BaseException:
+        if following is None:
+            hub.dismiss()
+        else:
+            following.close()
+        raise
+    return following

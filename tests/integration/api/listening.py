@@ -1,0 +1,164 @@
+"""Following data over real HTTP: a served lab, what a gateway writes into it, and whoever listens."""
+
+import asyncio
+import json
+import math
+import socket
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import numpy as np
+import psycopg
+import uvicorn
+
+from fieldlab.assets.participant import Permission
+from fieldlab.readings.instant import Instant
+from fieldlab.storage.rows import Rows
+from fieldlab.storage.write import Batch, Writer, plan
+from tests.integration.api.lab import Floor, Row
+
+LIVE = frozenset({Permission.DATA_READ, Permission.DATA_LIVE, Permission.AGREEMENTS_WRITE})
+PATIENCE = 60.0
+_numbers = count(1)
+
+
+@dataclass
+class Listener:
+    """One open answer, and the events that came so far."""
+
+    lines: AsyncIterator[str]
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    async def next(self) -> dict[str, Any]:
+        """Wait for the next event, signs of life left out."""
+        event: dict[str, Any] = {}
+        async with asyncio.timeout(PATIENCE):
+            async for line in self.lines:
+                name, _, value = line.partition(": ")
+                if line and name in {"event", "id"}:
+                    event[name] = value
+                elif name == "data":
+                    event["data"] = json.loads(value)
+                elif not line and "event" in event:
+                    self.events.append(event)
+                    return event
+                elif not line:
+                    event = {}
+        raise EOFError("the answer has ended")
+
+    async def until(self, kind: str) -> dict[str, Any]:
+        """Wait for the next event of a kind."""
+        while (event := await self.next())["event"] != kind:
+            pass
+        return event
+
+    async def rows(self, number: int) -> list[list[Any]]:
+        """Wait until so many more samples came."""
+        found: list[list[Any]] = []
+        while len(found) < number:
+            found += (await self.until("samples"))["data"]["rows"]
+        return found
+
+    @property
+    def position(self) -> str:
+        """The id of the last event that had one."""
+        return str(next(event["id"] for event in reversed(self.events) if "id" in event))
+
+    def owner(self, number: int) -> str:
+        """Whose a segment is, as it was last told."""
+        told: dict[int, str] = {}
+        for event in self.events:
+            data = event["data"]
+            for one in data.get("segments", [data] if event["event"] == "segment" else []):
+                told[one["segment"]] = one["owner"]
+        return told[number]
+
+
+@dataclass
+class Served:
+    """A lab that answers over HTTP."""
+
+    lab: Floor
+    url: str
+    server: uvicorn.Server
+    client: httpx.AsyncClient
+
+    @asynccontextmanager
+    async def listen(
+        self, token: str, *streams: str, position: str | None = None, **query: str
+    ) -> AsyncIterator[Listener]:
+        headers = {"Authorization": f"Bearer {token}"}
+        if position is not None:
+            headers["Last-Event-ID"] = position
+        params = {"stream": list(streams), **query}
+        async with self.client.stream("GET", "/v1/live", params=params, headers=headers) as answer:
+            if answer.status_code != httpx.codes.OK:
+                raise AssertionError((answer.status_code, await answer.aread()))
+            assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+            listener = Listener(lines=answer.aiter_lines())
+            first = await listener.next()
+            assert first["event"] == "segments"
+            yield listener
+
+
+@asynccontextmanager
+async def served(lab: Floor) -> AsyncIterator[Served]:
+    """Answer on a port of one's own, in this event loop."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(lab.app, lifespan="off", access_log=False, log_config=None, timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE, trust_env=False, limits=limits) as client:
+        try:
+            yield Served(lab=lab, url=url, server=server, client=client)
+        finally:
+            lab.app.state.desk.hub.stop()
+            server.should_exit = True
+            await running
+
+
+def stream_key(lab: Floor, reference: str) -> int:
+    asset, name = reference.split(".")
+    with psycopg.connect(lab.database.admin) as connection:
+        found = connection.execute(
+            "SELECT s.id FROM fieldlab.stream AS s JOIN fieldlab.asset AS a ON a.id = s.asset_id"
+            " WHERE a.slug = %s AND s.name = %s",
+            [asset, name],
+        ).fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def rows_of(stream: int, rows: Iterable[Row]) -> Rows:
+    given = list(rows)
+    size = len(given)
+    return Rows(
+        streams=np.full(size, stream, np.int32),
+        statuses=np.array([row.status for row in given], np.int16),
+        origins=np.array([row.origin for row in given], np.int16),
+        times=np.array([int(row.time) for row in given], np.int64),
+        values=np.array([math.nan if row.value is None else row.value for row in given]),
+        numeric=np.array([row.value is not None for row in given], np.bool_),
+        texts={at: row.text for at, row in enumerate(given) if row.text is not None},
+        places=np.zeros(size, np.int32),
+        addresses=((1, "a"),),
+    )
+
+
+async def arrive(lab: Floor, reference: str, rows: Iterable[Row]) -> None:
+    """Write samples as the gateway does, in a batch of their own."""
+    number = next(_numbers)
+    batch = Batch(first=number, last=number, rows=rows_of(stream_key(lab, reference), rows), received_at=Instant.now())
+
+    def write() -> None:
+        with Writer(lab.database.gateway, spool=f"live {uuid4()}") as writer:
+            writer.write(plan(batch))
+
+    await asyncio.to_thread(write)
