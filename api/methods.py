@@ -11,7 +11,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import BY_STATUS, answer
 
-
 WITHOUT_BODY: Final = "without_body"
 """Stands in the state of a request whose answer's body nobody gets."""
 

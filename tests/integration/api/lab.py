@@ -30,7 +30,7 @@ CURRENT = "mill-1.spindle_current"
 SPEED = "mill-1.spindle_speed"
 STATE = "mill-1.state"
 JOINT = "robot-1.joint_1"
-DATA = frozenset({Permission.DATA_READ, Permission.AGREEMENTS_WRITE})
+DATA = frozenset({Permission.DATA_READ, Permission.DATA_LIVE, Permission.AGREEMENTS_WRITE})
 ADMIN = DATA | {Permission.LAB_ADMIN}
 
 DECLARED = Lab.model_validate(

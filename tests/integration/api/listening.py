@@ -16,13 +16,11 @@ import numpy as np
 import psycopg
 import uvicorn
 
-from fieldlab.assets.participant import Permission
 from fieldlab.readings.instant import Instant
 from fieldlab.storage.rows import Rows
 from fieldlab.storage.write import Batch, Writer, plan
 from tests.integration.api.lab import Floor, Row
 
-LIVE = frozenset({Permission.DATA_READ, Permission.DATA_LIVE, Permission.AGREEMENTS_WRITE})
 PATIENCE = 60.0
 _numbers = count(1)
 

@@ -10,15 +10,14 @@ import pytest
 from fieldlab.assets.participant import Permission
 from fieldlab.readings.instant import MINUTE, SECOND, Instant
 from tests.integration.api.lab import CURRENT, EIGHT, JOINT, NINE, SPEED, STATE, TEN, Floor, Row, hand_over
-from tests.integration.api.listening import LIVE, Served, arrive, served, stream_key
+from tests.integration.api.listening import Served, arrive, served, stream_key
 
 DAY = Instant.parse("2026-11-22T00:00:00Z")
 
 
 @pytest.fixture
 async def open_lab(lab: Floor) -> AsyncIterator[Served]:
-    """The lab of that morning, with keys that may follow data."""
-    lab.tokens |= {slug: lab.issue(slug, LIVE) for slug in ("lab", "sme-a", "sme-b", "researcher")}
+    """The lab of that morning, over HTTP."""
     async with served(lab) as answering:
         yield answering
 
@@ -73,6 +72,7 @@ async def test_whoever_comes_back_gets_all_that_came_since_and_nothing_twice(ope
 async def test_a_batch_that_began_first_and_ends_last_is_neither_missed_nor_repeated(open_lab: Served) -> None:
     lab, token = open_lab.lab, open_lab.lab.tokens["lab"]
     key = stream_key(lab, CURRENT)
+    await arrive(lab, CURRENT, [at(0)])  # a new chunk would hold the second batch up until the first has ended
     with psycopg.connect(lab.database.admin) as slow:
         slow.execute(
             "INSERT INTO fieldlab.measurement (stream_id, time, value) VALUES (%s, %s, 1.0)", [key, str(at(1).time)]
@@ -260,7 +260,7 @@ async def test_head_tells_that_it_would_answer_and_ends(open_lab: Served) -> Non
 
 async def test_many_listen_at_once_and_each_gets_everything(open_lab: Served) -> None:
     lab = open_lab.lab
-    tokens = [lab.tokens["lab"], lab.issue("lab", LIVE)]
+    tokens = [lab.tokens["lab"], lab.issue("lab")]
     looks = 0
     turn = lab.app.state.desk.hub._look
 

@@ -149,6 +149,7 @@ ARGUMENTS = {
     "text[]": "ARRAY['robot-1', 'joint']", "bytea": "'\\x00'::bytea", "uuid[]": "ARRAY[]::uuid[]",
     "timestamp with time zone[]": "ARRAY['2026-11-17Z', '2026-11-18Z']::timestamptz[]", "uuid": "gen_random_uuid()",
     '"char"': "'r'::\"char\"", "jsonb": "'[]'::jsonb", "interval": "interval '1 day'",
+    "bytea[]": "ARRAY[]::bytea[]",
 }  # fmt: skip
 HARMLESS = re.compile(
     r"^(pg_sleep|pg_notify|setseed|set_config|binary_upgrade|has_|pg_read|lo_|pg_ls|currtid|pg_options_to_table)"
@@ -249,6 +250,10 @@ PLANS = [
     "SELECT * FROM visible.agreement WHERE terms > ''",
     "SELECT * FROM visible.agreements(ARRAY[gen_random_uuid()])",
     "SELECT * FROM visible.agreement_events(gen_random_uuid())",
+    "SELECT * FROM visible.listeners('{}')",
+    "SELECT * FROM visible.live_rights('{}', '{}', ARRAY[1, 2, 3], '-infinity')",
+    "SELECT * FROM visible.live_samples('{}', '{}', ARRAY[1, 2, 3], '', '', -1, '-infinity', 1000000)",
+    "SELECT * FROM visible.newest_then(ARRAY[1, 2, 3], '')",
     "SELECT * FROM visible.buckets('{0}', '{3}', '{3}', '{-infinity}', '{infinity}', 60000000, false, 1000000)",
     "SELECT * FROM visible.accesses(9223372036854775807, 1000000)",
     "SELECT * FROM visible.checkpoint()",
