@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from fieldlab.assets.participant import Permission
+from fieldlab.ownership.scope import Credential
 from fieldlab.readings.instant import FOREVER, MINUTE, SECOND, Instant
 from fieldlab.storage import keys
 from fieldlab.storage.database import adapt, open_engine
@@ -22,7 +23,7 @@ def credential(floor: Floor, participant: str, permissions: frozenset[Permission
             connection, participant=participant, principal="p", permissions=permissions, expires_at=FOREVER
         )
     engine.dispose()
-    return keys.Credential.of(issued.token).digest
+    return Credential.of(issued.token).digest
 
 
 def moment(api: psycopg.Connection) -> bytes:
