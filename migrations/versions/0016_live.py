@@ -7,8 +7,8 @@ their times and ended. Moments leave the database sealed: the numbers in them wo
 
 from alembic import op
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 
 ARRIVALS = """
 CREATE TABLE fieldlab.arrival (
