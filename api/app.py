@@ -28,6 +28,7 @@ from api.routes import (
     measurements,
     participants,
     problems,
+    sources,
     streams,
     tenures,
 )
@@ -46,8 +47,10 @@ UCUM codes. Errors are problem details (RFC 9457) whose `type` is stable.
 """
 
 
-def create_app(settings: ApiSettings) -> FastAPI:
+def create_app(settings: ApiSettings, *, options_of: sources.OptionsOf | None = None) -> FastAPI:
     """Put the query service together; the database is opened when the application starts.
+
+    `options_of` gives the model that the options of a wire's sources must fit; this process knows no wire.
 
     Starting raises ExcessRights if the database user may do more than the query service needs, Unavailable if the
     database cannot be used.
@@ -86,6 +89,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     )
     for part in (*answering, health, docs, problems):
         app.include_router(part.router())
+    app.include_router(sources.router(options_of))
     handle_errors(app)
     app.add_middleware(GZipMiddleware, minimum_size=_WORTH_PACKING, compresslevel=_PACKING)
     app.add_middleware(Methods, routes=app.routes)

@@ -103,6 +103,41 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
     "rejects": Examples(requests={"What came without a time zone": "/v1/rejects?reason=invalid_time"}),
     "release": Examples(parameters={"id": 1}),
     "discoveries": Examples(requests={"What arrives at one source": "/v1/discoveries?source=shop-floor"}),
+    "bind": Examples(
+        bodies={
+            "one address": {
+                "source": "shop-floor",
+                "address": "lab/mill-1/telemetry#power",
+                "asset": "mill-1",
+                "stream": "power",
+                "unit": "W",
+            },
+            "what a pattern covers": {
+                "source": "shop-floor",
+                "pattern": "lab/{asset}/telemetry#{stream}",
+                "dry_run": True,
+            },
+            "a whole machine": {"source": "shop-floor", "asset": "mill-1", "dry_run": True},
+        }
+    ),
+    "sources": Examples(),
+    "source": Examples(parameters={"slug": "shop-floor"}),
+    "add_source": Examples(
+        bodies={
+            "a broker of JSON messages": {
+                "slug": "hall-2",
+                "wire": "mqtt",
+                "url": "mqtts://broker.example:8883",
+                "options": {"topics": ["hall-2/#"], "user": "fieldlab", "password_env": "HALL_2_PASSWORD"},
+            },
+            "an OPC UA server": {
+                "slug": "press",
+                "wire": "opcua",
+                "url": "opc.tcp://press.example:4840",
+                "options": {"user": "fieldlab", "password_file": "/run/secrets/press"},
+            },
+        }
+    ),
     "agreements": Examples(requests={"What holds now": "/v1/agreements?state=active"}),
     "propose": Examples(
         bodies={

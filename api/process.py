@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from typing import Final
 
 import uvicorn
+from fastapi import FastAPI
 
 from api.app import create_app
+from api.routes.sources import OptionsOf
 from fieldlab.errors import InvalidSettings
 from fieldlab.settings import ApiSettings
 
@@ -23,17 +25,18 @@ _PATIENCE: Final = 10
 """Seconds that answers under way are given to end."""
 
 
-def run(settings: ApiSettings, *, tell: Callable[[str], None] | None = None) -> None:
+def run(
+    settings: ApiSettings, *, options_of: OptionsOf | None = None, tell: Callable[[str], None] | None = None
+) -> None:
     """Serve until SIGINT or SIGTERM; `tell` gets the address when the first request can come.
 
     Raises InvalidSettings if the address cannot be had, ExcessRights and Unavailable as starting the application does.
     """
     with _listening(settings.api_host, settings.api_port) as listener:
-        asyncio.run(_serve(settings, listener, tell or _log.info))
+        asyncio.run(_serve(create_app(settings, options_of=options_of), listener, tell or _log.info))
 
 
-async def _serve(settings: ApiSettings, listener: socket.socket, tell: Callable[[str], None]) -> None:
-    app = create_app(settings)
+async def _serve(app: FastAPI, listener: socket.socket, tell: Callable[[str], None]) -> None:
     config = uvicorn.Config(
         app, lifespan="off", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=_PATIENCE
     )

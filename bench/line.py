@@ -15,6 +15,7 @@ from fieldlab.readings.samples import Samples
 from fieldlab.storage.bindings import Catalogue
 from fieldlab.storage.spool import Spool
 from fieldlab.storage.write import Writer
+from gateway.descriptions import Descriptions
 from gateway.discoveries import Discoveries
 from gateway.intake import Arrival, Intake, entry_of
 from gateway.limits import Limits
@@ -49,7 +50,9 @@ class Line:
         writer.written()
         self._pump = Pump(
             intake=self._intake,
-            discoveries=Discoveries(spool=self.spool, limits=self._limits),
+            discoveries=Discoveries(
+                spool=self.spool, limits=self._limits, descriptions=Descriptions(most=self._limits.discoveries)
+            ),
             writer=writer,
             tallies=self.tallies,
             outage=Outage(),

@@ -14,7 +14,7 @@ from cli.administration import AdminUrl, administering
 from fieldlab.storage.discoveries import Discovery, every_discovery
 
 _WIDEST: Final = 40
-_HINT: Final = "Bind one in lab.yaml, as an address of a stream, and run fieldlab apply."
+_HINT: Final = "fieldlab bind takes one, a pattern or a whole asset; or declare it in lab.yaml and run fieldlab apply."
 
 
 def discoveries(
@@ -42,13 +42,21 @@ def discoveries(
 def table(found: Sequence[Discovery]) -> Table:
     """Lay discoveries out for a terminal; control characters of a device's text are shown as escapes."""
     shown = Table(
-        *("source", "address", "kind", Column("latest", justify="right"), Column("rate", justify="right"), "last seen"),
+        *(
+            "source",
+            "address",
+            "kind",
+            "unit",
+            Column("latest", justify="right"),
+            Column("rate", justify="right"),
+            "last seen",
+        ),
         caption=_HINT if found else "Nothing that is not bound arrives.",
     )
     for one in found:
         rate = f"{one.per_second:.3g}/s" if one.per_second else ""
         latest = one.value if isinstance(one.value, str) else f"{one.value:g}" if one.value is not None else ""
-        row = (one.source, one.address, one.kind, latest, rate, str(one.last_seen))
+        row = (one.source, one.address, one.kind, one.unit or "", latest, rate, str(one.last_seen))
         shown.add_row(*(escape(_printable(str(cell))) for cell in row))
     return shown
 

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cli import accounts, apply, devices, discoveries, keys, ledger, migrate, score, sources
+from cli import accounts, apply, bind, devices, discoveries, keys, ledger, migrate, score, sources
 from cli.demo import command as demo
 from cli.processes import api, gateway
 from cli.simulate.command import simulate
@@ -32,6 +32,7 @@ app.add_typer(keys.app, name="key")
 app.add_typer(devices.app, name="device")
 app.add_typer(sources.app, name="source")
 app.command("discoveries")(discoveries.discoveries)
+app.command("bind")(bind.bind)
 app.command("accounts")(accounts.accounts)
 app.add_typer(ledger.app, name="ledger")
 app.command("gateway")(gateway)

@@ -60,7 +60,8 @@ def api(
     Each option can be given as FIELDLAB_API_… in the environment. The documentation is at /docs.
     """
     from api.process import run
+    from cli.lab_schema import options_of
 
     settings = ApiSettings.load(api_database_url=database_url, api_host=host, api_port=port)
     logging.basicConfig(level=logging.INFO, format=_LINE)
-    run(settings)
+    run(settings, options_of=options_of)

@@ -16,6 +16,7 @@ from fieldlab.storage.rows import Rows
 from fieldlab.storage.spool import Entry, Held, Spool, Stock
 from fieldlab.storage.write import Discovery
 from gateway.block import Block
+from gateway.descriptions import Descriptions
 from gateway.limits import Limits
 from gateway.record import Record, decode, encode
 
@@ -28,9 +29,10 @@ Key = tuple[int, str]
 class Discoveries:
     """What is known of unbound addresses; its samples lie in the spool. For the thread that works on the spool."""
 
-    def __init__(self, *, spool: Spool, limits: Limits) -> None:
+    def __init__(self, *, spool: Spool, limits: Limits, descriptions: Descriptions) -> None:
         self._spool = spool
         self._limits = limits
+        self._descriptions = descriptions
         self._held: dict[Key, Stock] = {}
         self._bytes = 0
         self._noted: dict[Key, Discovery] = {}
@@ -102,10 +104,21 @@ class Discoveries:
             last = max(last, self._return(old, [_expired(piece) for piece in old]))
         return last
 
-    def noted(self) -> list[Discovery]:
-        """Give what was noted since the last time, and begin anew."""
-        noted, self._noted = list(self._noted.values()), {}
-        return noted
+    def noted(self, catalogue: Catalogue) -> list[Discovery]:
+        """Give what was noted, or told by a source and is not bound, since the last time, and begin anew."""
+        noted, self._noted = self._noted, {}
+        for (source, address), at in self._descriptions.fresh().items():
+            if (source, address) not in noted and address not in catalogue.bindings.get(source, {}):
+                noted[source, address] = _announced(source, address, at)
+        return [self._described(one) for one in noted.values()]
+
+    def _described(self, one: Discovery) -> Discovery:
+        """Put in what the source says; its word on the kind counts as long as the values fit it."""
+        told = self._descriptions.of(one.source, one.address)
+        if told is None:
+            return one
+        fits = one.samples == 0 or (told.kind is Kind.TEXT) == (one.kind is Kind.TEXT)
+        return replace(one, kind=told.kind if told.kind is not None and fits else one.kind, unit=told.unit)
 
     def _return(self, pieces: Sequence[Held], entries: Sequence[Entry]) -> int:
         if not pieces:
@@ -147,6 +160,13 @@ class Discoveries:
             since=known.since if known else Instant(block.received[0]),
             seen=Instant(block.received[newest]),
         )
+
+
+def _announced(source: int, address: str, at: Instant) -> Discovery:
+    """Note an address that its source told of, and that has sent nothing."""
+    return Discovery(
+        source=source, address=address, kind=Kind.NUMBER, value=None, text=None, samples=0, since=at, seen=at
+    )
 
 
 def _piece(block: Block, batch: int) -> Held:

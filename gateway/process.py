@@ -16,6 +16,7 @@ from fieldlab.ports import Connector
 from fieldlab.readings.instant import Instant
 from fieldlab.storage.spool import Spool
 from fieldlab.storage.write import Writer
+from gateway.descriptions import Descriptions
 from gateway.discoveries import Discoveries
 from gateway.guide import Guide
 from gateway.identity import identity
@@ -55,13 +56,15 @@ async def run(
         _thread("spool") as spooling,
         _thread("write") as writing,
     ):
-        tallies, outage = _tallies(spool), Outage()
+        tallies, outage, descriptions = _tallies(spool), Outage(), Descriptions(most=limits.discoveries)
         intake = Intake(spool=spool, thread=spooling, limits=limits)
-        sources = Sources(connect=connect or _registered(directory), intake=intake, tallies=tallies)
+        sources = Sources(
+            connect=connect or _registered(directory), intake=intake, tallies=tallies, descriptions=descriptions
+        )
         with Writer(database_url, spool=spool.name()) as writer:
             pump = Pump(
                 intake=intake,
-                discoveries=Discoveries(spool=spool, limits=limits),
+                discoveries=Discoveries(spool=spool, limits=limits, descriptions=descriptions),
                 writer=writer,
                 tallies=tallies,
                 outage=outage,

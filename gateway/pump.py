@@ -181,7 +181,9 @@ class Pump:
             until = self._written
             await self._intake.trim(until=until)
             self._trimmed = until
-        if self._outage.since is None and (noted := await self._on_spool(self._discoveries.noted)):
+        if self._outage.since is None and (
+            noted := await self._on_spool(lambda: self._discoveries.noted(self._catalogue))
+        ):
             await self._on_database(lambda: self._writer.note(noted, most=self._limits.discoveries))
 
     async def _put_back(self, step: Callable[[], int]) -> None:

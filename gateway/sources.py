@@ -13,6 +13,7 @@ from fieldlab.errors import InvalidSettings
 from fieldlab.ports import Connector, Delivery
 from fieldlab.readings.instant import Instant
 from fieldlab.storage.bindings import Catalogue
+from gateway.descriptions import Descriptions
 from gateway.intake import Arrival, Intake
 from gateway.tally import State, Tallies
 
@@ -33,10 +34,11 @@ class _Running:
 class Sources:
     """The connectors that run. One that is misconfigured, or fails, leaves the others alone."""
 
-    def __init__(self, *, connect: Connect, intake: Intake, tallies: Tallies) -> None:
+    def __init__(self, *, connect: Connect, intake: Intake, tallies: Tallies, descriptions: Descriptions) -> None:
         self._connect = connect
         self._intake = intake
         self._tallies = tallies
+        self._descriptions = descriptions
         self._running: dict[int, _Running] = {}
 
     async def follow(self, catalogue: Catalogue) -> None:
@@ -97,6 +99,8 @@ class Sources:
 
         async def deliver(delivery: Delivery) -> None:
             arrival = Arrival(source=source, received_at=Instant.now(), delivery=delivery)
+            if delivery.described:
+                self._descriptions.tell(source, delivery.described, at=arrival.received_at)
             await self._intake.put(arrival)
             tally.received += arrival.size
             tally.last_heard = arrival.received_at

@@ -15,7 +15,8 @@ class Discovery(BaseModel):
     source: Annotated[str, Field(examples=["shop-floor"])]
     address: Annotated[str, Field(description="Where the source finds it.", examples=["lab/mill-1/telemetry#power"])]
     kind: Annotated[Kind, Field(description="What its latest value is.")]
-    value: Annotated[float | str | None, Field(description="The latest one.")]
+    unit: Annotated[str | None, Field(description="What its source tells: a UCUM code where it is known.")]
+    value: Annotated[float | str | None, Field(description="The latest one; null for what was only announced.")]
     samples: Annotated[int, Field(description="How many were seen.")]
     per_second: Annotated[float | None, Field(description="How often; null until it was seen at two times.")]
     first_seen: OpenMoment
@@ -28,6 +29,7 @@ class Discovery(BaseModel):
             source=found.source,
             address=found.address,
             kind=found.kind,
+            unit=found.unit,
             value=found.value,
             samples=found.samples,
             per_second=found.per_second,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Self
 
 from fieldlab.assets.asset import Kind, Nature
 from fieldlab.assets.participant import Role
@@ -53,6 +54,13 @@ class StreamEntry:
     low: float | None
     high: float | None
     lateness: timedelta | None
+
+    @classmethod
+    def of(cls, kind: Kind, unit: str) -> Self:
+        """Make one of which nothing else is known."""
+        return cls(
+            kind=kind, unit=unit, quantity="", semantic_id=None, description="", low=None, high=None, lateness=None
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,7 +17,7 @@ from fieldlab.assets import lab as declarations
 from fieldlab.assets.asset_type import AssetTypes
 from fieldlab.assets.lab import Lab
 from fieldlab.assets.resolve import Fault, Path, resolve
-from fieldlab.assets.source import Wire
+from fieldlab.assets.source import Wire, url_fault
 from fieldlab.errors import InvalidInput
 
 _TAG: Final = "tag:yaml.org,2002:"
@@ -119,6 +119,8 @@ def text_of(lab: Lab, *, heading: str = "") -> str:
 
 def _option_faults(lab: Lab, options: OptionsOf) -> Iterator[Fault]:
     for slug, source in lab.sources.items():
+        if (wrong := url_fault(source.wire, source.url)) is not None:
+            yield Fault(path=("sources", slug, "url"), message=wrong)
         model = options(source.wire)
         try:
             model.model_validate(source.options)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
+from urllib.parse import urlsplit
 
 from fieldlab.assets.asset import Kind
 
@@ -17,6 +19,10 @@ class Wire(StrEnum):
     OPCUA = "opcua"
 
 
+SCHEMES: Final[Mapping[Wire, tuple[str, ...]]] = {Wire.MQTT: ("mqtt", "mqtts"), Wire.OPCUA: ("opc.tcp",)}
+"""How the URLs of each wire's sources begin."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
     """One MQTT broker or one OPC UA server, as configured. `url` holds no secret."""
@@ -26,6 +32,19 @@ class Source:
     wire: Wire
     url: str
     options: Options = field(default_factory=dict)
+
+
+def url_fault(wire: Wire, url: str) -> str | None:
+    """Say what is wrong with the URL of a source, without repeating it; None where nothing is."""
+    schemes = " or ".join(f"{scheme}://host:port" for scheme in SCHEMES[wire])
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in SCHEMES[wire] and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return f"it has no usable host or port; write it like {schemes}"
+    if "@" in parts.netloc:
+        return "it holds a user or password; give the options user, and password_env or password_file"
+    return None if usable else f"it is not of the form {schemes}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

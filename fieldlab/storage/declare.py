@@ -48,12 +48,26 @@ def declare(connection: Connection, lab: Lab, *, types: AssetTypes | None = None
     lasts.
     """
     declared = resolve(lab, read_types() if types is None else types).sound()
+    present = inventory_to_change(connection)
+    changes = enter(connection, present, declared)
+    return Plan(changes=(*changes, *book(connection, present, declared)))
+
+
+def inventory_to_change(connection: Connection) -> Inventory:
+    """Read what is there, and let nobody else declare anything until the transaction ends."""
     connection.execute(_ONE_AT_A_TIME)
-    present = read_inventory(connection)
+    return read_inventory(connection)
+
+
+def enter(connection: Connection, present: Inventory, declared: Inventory) -> tuple[Change, ...]:
+    """Bring the catalogue to what is declared, bookings aside, and list what that takes.
+
+    Raises Conflict where it would change what stored data means or whose it was.
+    """
     changes = difference(present, declared)
     for kind in KINDS:
         _enter(connection, kind, [change for change in changes if change.kind == kind], declared)
-    return Plan(changes=(*changes, *book(connection, present, declared)))
+    return changes
 
 
 def _enter(connection: Connection, kind: str, changes: Sequence[Change], declared: Inventory) -> None:

@@ -23,8 +23,9 @@ _SEEN: Final = text(
 
 _EVERY: Final = text(
     """
-    SELECT s.slug AS source, d.address, d.kind, d.value, d.text, d.samples,
-           (d.samples - 1) / nullif(extract(epoch FROM d.last_seen - d.first_seen), 0)::double precision AS per_second,
+    SELECT s.slug AS source, d.address, d.kind, d.unit, d.value, d.text, d.samples,
+           CASE WHEN d.samples > 1 THEN (d.samples - 1)
+                / nullif(extract(epoch FROM d.last_seen - d.first_seen), 0)::double precision END AS per_second,
            d.first_seen, d.last_seen
     FROM fieldlab.discovery AS d JOIN fieldlab.source AS s ON s.id = d.source_id
     WHERE (CAST(:of_source AS text) IS NULL OR s.slug = :of_source)
@@ -37,11 +38,15 @@ _EVERY: Final = text(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Discovery:
-    """An address as it was last seen; `per_second` is None until it was seen at two times."""
+    """An address as it was last seen, with its unit where the source tells one.
+
+    `per_second` is None until it was seen at two times, `samples` 0 for what was only announced.
+    """
 
     source: str
     address: str
     kind: Kind
+    unit: str | None
     value: float | str | None
     samples: int
     per_second: float | None
@@ -65,7 +70,7 @@ async def seen(
         return tuple(_discovery(row) for row in found)
 
 
-def every_discovery(connection: Connection, *, source: str | None = None, limit: int = 1000) -> list[Discovery]:
+def every_discovery(connection: Connection, *, source: str | None = None, limit: int | None = 1000) -> list[Discovery]:
     """List the discoveries of one source, or of all: for whoever runs the database, never for an answer."""
     return [_discovery(row) for row in connection.execute(_EVERY, {"of_source": source, "limit": limit})]
 
@@ -75,6 +80,7 @@ def _discovery(row: Row[Any]) -> Discovery:
         source=row.source,
         address=row.address,
         kind=Kind(row.kind),
+        unit=row.unit,
         value=row.text if row.value is None else row.value,
         samples=row.samples,
         per_second=row.per_second,

@@ -323,6 +323,7 @@ discovery = Table(
     Column("samples", BigInteger, nullable=False),
     Column("first_seen", _TIME, nullable=False),
     Column("last_seen", _TIME, nullable=False),
+    Column("unit", Text),
 )
 
 access = Table(

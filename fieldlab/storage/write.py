@@ -77,7 +77,7 @@ _OPEN_SPOOL: Final = "SELECT fieldlab.open_spool(%s)"
 # Notes what unbound addresses sent.
 _NOTE_DISCOVERIES: Final = """
     SELECT fieldlab.note_discoveries(%s::integer[], %s::text[], %s::text[], %s::float8[], %s::text[], %s::integer[],
-                                     %s::timestamptz[], %s::timestamptz[], %s)
+                                     %s::timestamptz[], %s::timestamptz[], %s::text[], %s)
 """
 
 # Adds the entries of batches to the accounts.
@@ -190,7 +190,10 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Discovery:
-    """What an unbound address sent: the newest value, how many samples, and the moments of the first and the last."""
+    """What an unbound address sent: the newest value, how many samples, and the moments of the first and the last.
+
+    `unit` is what its source tells; an address that its source announced and that has sent nothing has no samples.
+    """
 
     source: int
     address: str
@@ -200,6 +203,7 @@ class Discovery:
     samples: int
     since: Instant
     seen: Instant
+    unit: str | None = None
 
 
 class Writer:
@@ -263,6 +267,7 @@ class Writer:
             [one.samples for one in discoveries],
             [one.since for one in discoveries],
             [one.seen for one in discoveries],
+            [None if one.unit is None else storable(one.unit) for one in discoveries],
         )
         try:
             self._connected().execute(_NOTE_DISCOVERIES, [*columns, most])

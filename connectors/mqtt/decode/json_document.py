@@ -11,6 +11,8 @@ from connectors.mqtt.decode.batch import Batch, Message
 from connectors.mqtt.decode.moment import moment_of
 from connectors.mqtt.decode.refused import Refused
 from connectors.mqtt.payload import JsonPayload
+from fieldlab.assets.asset import Kind
+from fieldlab.assets.description import Description
 from fieldlab.errors import InvalidTime
 from fieldlab.readings.instant import Instant
 from fieldlab.readings.origin import Clock
@@ -32,6 +34,8 @@ _NO_NUMBER: Final = re.compile(r"NaN|Inf(?:inity)?", flags=re.IGNORECASE)
 class JsonDecoder:
     """Decodes the messages of one source; it remembers addresses, and nothing else, from one to the next.
 
+    The first value at an address tells whether it holds booleans.
+
     The address of a value is `<topic>#<path>`: keys and array positions joined by dots, where a dot or backslash inside
     a key has a backslash before it. Booleans become 0 and 1; null is skipped. An array of objects that each have the
     time's key holds several samples, and the position in it is no part of the address.
@@ -44,7 +48,7 @@ class JsonDecoder:
 
     def into(self, batch: Batch, message: Message) -> None:
         """Add the samples of a message to a batch, or its reject; raises nothing, whatever the payload holds."""
-        mark, kept = len(batch.samples.addresses), len(batch.rejects)
+        mark, kept, told = len(batch.samples.addresses), len(batch.rejects), len(batch.described)
         try:
             self._add(batch, message, mark)
         except (InvalidTime, Refused) as refusal:
@@ -53,7 +57,7 @@ class JsonDecoder:
                 del column[mark:]
             for stamps in (samples.times, samples.statuses, samples.origins):
                 del stamps[mark:]
-            del batch.rejects[kept:]
+            del batch.rejects[kept:], batch.described[told:]
             invalid = isinstance(refusal, InvalidTime)
             batch.refuse(message, Reason.INVALID_TIME if invalid else Reason.MALFORMED, str(refusal))
 
@@ -118,7 +122,7 @@ class JsonDecoder:
         for key, value in items:
             if value is None:
                 continue
-            address = names.get(key) or self._name(names, prefix, key)
+            address = names.get(key) or self._name(names, prefix, key, batch if isinstance(value, bool) else None)
             if isinstance(value, (float, int)):
                 values.append(float(value))
                 texts.append(None)
@@ -152,8 +156,11 @@ class JsonDecoder:
             self._remembered += 1
         return names
 
-    def _name(self, names: dict[str | int, str], prefix: str, key: str | int) -> str:
-        """Make the address of a key and remember it; raises Refused for one that cannot be kept."""
+    def _name(self, names: dict[str | int, str], prefix: str, key: str | int, flag_in: Batch | None) -> str:
+        """Make the address of a key and remember it; raises Refused for one that cannot be kept.
+
+        A boolean is described in the batch that is given.
+        """
         address = prefix + (key.replace("\\", "\\\\").replace(".", "\\.") if isinstance(key, str) else str(key))
         if len(address) > LONGEST_ADDRESS:
             raise Refused(f"The address {address[:60]!r}… is longer than {LONGEST_ADDRESS} characters.")
@@ -162,6 +169,8 @@ class JsonDecoder:
         if self._remembered < _REMEMBERED:
             names[key] = address
             self._remembered += 1
+        if flag_in is not None:
+            flag_in.described.append(Description(address=address, kind=Kind.BOOLEAN))
         return address
 
 

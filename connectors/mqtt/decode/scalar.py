@@ -4,6 +4,8 @@ from typing import Final
 
 from connectors.mqtt.decode.batch import Batch, Message
 from connectors.mqtt.payload import ScalarPayload
+from fieldlab.assets.asset import Kind
+from fieldlab.assets.description import Description
 from fieldlab.readings.origin import Clock
 from fieldlab.readings.reject import Reason
 from fieldlab.readings.status import GOOD
@@ -13,11 +15,13 @@ LONGEST: Final = 65_536
 
 _RECEIPT: Final = Clock.RECEIPT.value
 _BOOLEANS: Final = {b"true": 1.0, b"false": 0.0}
+_FLAGS: Final = frozenset(_BOOLEANS.values())
 _SHOWN: Final = 60
+_REMEMBERED: Final = 100_000
 
 
 class ScalarDecoder:
-    """Decodes the messages of one source; it remembers nothing from one to the next.
+    """Decodes the messages of one source; it remembers which topics it told to hold booleans.
 
     `true` and `false` in any case are 1 and 0. A number is written as in JSON or C; `nan`, as drivers of sensors send
     it for a failed reading, is a number that is none, which is kept under a bad status.
@@ -25,6 +29,7 @@ class ScalarDecoder:
 
     def __init__(self, config: ScalarPayload) -> None:
         self._numbers_only = config.numbers_only
+        self._told: set[str] = set()
 
     def into(self, batch: Batch, message: Message) -> None:
         """Add the sample of a message to a batch, or its reject; raises nothing, whatever the payload holds."""
@@ -50,6 +55,14 @@ class ScalarDecoder:
         samples.texts.append(text)
         samples.statuses.append(GOOD)
         samples.origins.append(_RECEIPT)
+        if value in _FLAGS and topic not in self._told and payload.strip().lower() in _BOOLEANS:
+            self._tell(batch, topic)
+
+    def _tell(self, batch: Batch, topic: str) -> None:
+        if len(self._told) >= _REMEMBERED:
+            self._told.clear()
+        self._told.add(topic)
+        batch.described.append(Description(address=topic, kind=Kind.BOOLEAN))
 
     def _text(self, batch: Batch, message: Message) -> str | None:
         """Read the payload as a text; a reject and None where it is none, or only numbers are wanted."""

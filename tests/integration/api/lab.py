@@ -12,6 +12,7 @@ import psycopg
 from fastapi import FastAPI
 
 from api.app import create_app
+from cli.lab_schema import options_of
 from fieldlab.assets.lab import Lab
 from fieldlab.assets.participant import Permission
 from fieldlab.readings.instant import MINUTE, SECOND, Instant
@@ -154,7 +155,7 @@ async def floor(database: Database) -> AsyncIterator[Floor]:
         declare(connection, DECLARED)
     engine.dispose()
     tokens = {slug: issue(database, slug, ADMIN if slug == "lab" else DATA) for slug in DECLARED.participants}
-    app = create_app(ApiSettings.load(api_database_url=database.api, api_connections=4))
+    app = create_app(ApiSettings.load(api_database_url=database.api, api_connections=4), options_of=options_of)
     async with app.router.lifespan_context(app):
         opened = Floor(app=app, database=database, tokens=tokens)
         try:

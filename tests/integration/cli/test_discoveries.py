@@ -1,5 +1,7 @@
 """A source is named by its URL, and what arrives unbound is shown."""
 
+from pathlib import Path
+
 import psycopg
 import pytest
 from typer.testing import CliRunner, Result
@@ -59,3 +61,50 @@ def test_what_arrives_unbound_is_shown_with_its_latest_value_and_rate(database: 
     assert "2/s" in shown
     assert "[red]\\x1b[2J" in shown
     assert "x/t#power" not in fieldlab(database, "discoveries", "--source", "other").stdout
+
+
+LAB = """
+participants: {lab: {name: Lab}}
+sources: {floor: {wire: mqtt, url: "mqtt://h", options: {topics: ["lab/#"]}}}
+assets: {mill-1: {name: Mill, home_owner: lab, streams: {power: {unit: W}}}}
+"""
+
+
+def test_one_address_and_a_whole_asset_are_bound_from_the_terminal(database: Database, tmp_path: Path) -> None:
+    lab = tmp_path / "lab.yaml"
+    lab.write_text(LAB)
+    assert fieldlab(database, "apply", str(lab)).exit_code == 0
+    with psycopg.connect(database.admin) as connection:
+        connection.execute(
+            """
+            INSERT INTO fieldlab.discovery (source_id, address, kind, unit, value, samples, first_seen, last_seen)
+            SELECT id, a, 'number', u, 1, 1, now(), now()
+            FROM fieldlab.source, (VALUES ('lab/mill-1/t#power', 'W'), ('lab/mill-1/t#spindle.current', 'A'),
+                                          ('lab/mill-1/t#speed', NULL)) AS seen (a, u)
+            """
+        )
+    one = ("bind", "lab/mill-1/t#power", "mill-1.power")
+    assert "would change" in fieldlab(database, *one, "--dry-run").stdout
+    assert "+ binding floor lab/mill-1/t#power\n    stream: mill-1.power\n" in fieldlab(database, *one).stdout
+    assert "nothing to change" in fieldlab(database, *one).stdout
+    rest = fieldlab(database, "bind", "--asset", "mill-1").stdout
+    assert "+ stream mill-1.spindle_current\n    kind: number\n    unit: A\n" in rest
+    assert "+ stream mill-1.speed" in rest
+    assert "Nothing that is not bound arrives." in fieldlab(database, "discoveries").stdout
+    exported = fieldlab(database, "export-lab").stdout
+    lab.write_text(exported)
+    assert "nothing to change" in fieldlab(database, "apply", str(lab), "--check").stdout, "what is bound is exported"
+    assert "lab/mill-1/t#spindle.current" in exported
+
+
+def test_what_cannot_be_bound_is_told(database: Database) -> None:
+    fieldlab(database, "source", "add", "mqtt://h")
+    for words, said in (
+        (("bind", "x", "power"), "asset.stream"),
+        (("bind", "x", "mill-1.power"), "no asset 'mill-1'"),
+        (("bind", "--pattern", "x"), "Name the asset"),
+        (("bind", "--source", "roof", "--asset", "mill-1"), "no source 'roof'"),
+    ):
+        refused = fieldlab(database, *words)
+        assert refused.exit_code
+        assert said in str(refused.exception)

@@ -6,6 +6,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from fieldlab.assets.asset import Kind
+from fieldlab.assets.description import Description
+from fieldlab.ports import Delivery
 from fieldlab.readings.instant import MINUTE, SECOND, Instant
 from fieldlab.readings.origin import Origin
 from fieldlab.readings.samples import Samples
@@ -189,3 +192,51 @@ async def test_a_source_that_is_deleted_while_its_samples_wait_leaves_its_name_w
         assert connection.execute("SELECT source_id, source, reason FROM fieldlab.reject").fetchall() == [
             (None, "mqtt", "too_late")
         ]
+
+
+def told(database: Database) -> dict[str, tuple[Any, ...]]:
+    with psycopg.connect(database.admin) as connection:
+        return {
+            address: tuple(rest)
+            for address, *rest in connection.execute(
+                "SELECT address, kind, unit, value, samples::integer FROM fieldlab.discovery"
+            ).fetchall()
+        }
+
+
+async def test_what_a_source_says_of_its_addresses_stands_with_the_discoveries(
+    database: Database, tmp_path: Path
+) -> None:
+    declare(database)
+    async with gateway(database.gateway, tmp_path) as running:
+        wire = running.wires["mqtt"]
+        described = (
+            Description(address="motor", kind=Kind.NUMBER, unit="A"),
+            Description(address="door", kind=Kind.BOOLEAN),
+            Description(address="silent", kind=Kind.TEXT, unit="1"),
+            Description(address="number", unit="W"),
+        )
+        wire.hand_over(Delivery(samples=samples(1.5, address="motor"), described=described))
+        wire.hand_over(samples(1.0, address="door"))
+        await until(lambda: len(told(database)) == 3 and told(database)["door"][3] == 1)
+        assert told(database) == {
+            "motor": ("number", "A", 1.5, 1),
+            "door": ("boolean", None, 1.0, 1),
+            "silent": ("text", "1", None, 0),
+        }, "what is bound is no discovery"
+        wire.hand_over(samples(2.5, address="motor"))
+        wire.hand_over(Delivery(samples=Samples(), described=(Description(address="motor", unit="mA"),)))
+        await until(lambda: told(database)["motor"] == ("number", "mA", 2.5, 2))
+
+
+async def test_a_kind_and_unit_that_were_told_outlive_the_process(database: Database, tmp_path: Path) -> None:
+    declare(database)
+    described = (Description(address="door", kind=Kind.BOOLEAN, unit="1"),)
+    async with gateway(database.gateway, tmp_path) as running:
+        running.wires["mqtt"].hand_over(Delivery(samples=samples(1.0, address="door"), described=described))
+        await until(lambda: "door" in told(database))
+    async with gateway(database.gateway, tmp_path) as running:
+        running.wires["mqtt"].hand_over(samples(0.0, address="door", start=START + SECOND))
+        await until(lambda: told(database)["door"] == ("boolean", "1", 0.0, 2))
+        running.wires["mqtt"].hand_over(samples(0.5, address="door", start=START + 2 * SECOND))
+        await until(lambda: told(database)["door"] == ("number", "1", 0.5, 3))
