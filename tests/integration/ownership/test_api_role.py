@@ -138,7 +138,7 @@ def test_only_the_product_s_views_are_readable_of_all_that_the_product_made(floo
         ).fetchall()
     assert {name for (name,) in readable} == {
         "visible.participant", "visible.asset", "visible.stream", "visible.tenure", "visible.agreement",
-        "visible.account", "visible.reject", "visible.discovery",
+        "visible.account", "visible.reject", "visible.discovery", "visible.source",
     }  # fmt: skip
 
 
@@ -241,6 +241,7 @@ PLANS = [
     "SELECT * FROM visible.account WHERE stored > 0",
     "SELECT * FROM visible.reject WHERE samples > 0",
     "SELECT * FROM visible.discovery WHERE address > ''",
+    "SELECT * FROM visible.source WHERE slug > ''",
     "SELECT * FROM visible.streams('{}', ARRAY['robot-1'], ARRAY['joint'])",
     "SELECT * FROM visible.segments(ARRAY[1, 2, 3], '-infinity', 'infinity')",
     "SELECT * FROM visible.gaps(ARRAY[1, 2, 3], '-infinity', 'infinity')",
@@ -354,6 +355,18 @@ def test_a_predicate_that_fails_on_any_row_never_meets_a_hidden_one(floor: Floor
 def test_it_cannot_become_more_than_it_is(database: Database, statement: str) -> None:
     with psycopg.connect(database.api, autocommit=True) as attacker, pytest.raises(REFUSED):
         attacker.execute(statement.encode())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT visible.plugged_in()",
+        """SELECT visible.plug_in('[{"slug": "mine", "wire": "mqtt", "url": "mqtt://x", "options": {}}]', '[]', '[]')""",
+    ],
+)
+def test_a_participant_neither_reads_nor_changes_what_is_plugged_in(floor: Floor, statement: LiteralString) -> None:
+    with floor.bound("sme-a") as attacker, pytest.raises(DENIED):
+        attacker.execute(statement)
 
 
 def test_functions_that_run_as_the_owner_cannot_be_led_astray(floor: Floor) -> None:
