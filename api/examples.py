@@ -134,7 +134,11 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
                 "slug": "press",
                 "wire": "opcua",
                 "url": "opc.tcp://press.example:4840",
-                "options": {"user": "fieldlab", "password_file": "/run/secrets/press"},
+                "options": {
+                    "security": "Basic256Sha256",
+                    "user": "fieldlab",
+                    "password_file": "/run/secrets/press",
+                },
             },
         }
     ),
