@@ -91,9 +91,27 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
             }
         },
     ),
+    "extend": Examples(
+        parameters={"slug": "mill-1"},
+        bodies={"two days more": {"at": "2031-01-07T08:00:00+01:00", "until": "2031-01-12T17:00:00+01:00"}},
+    ),
     "give_back": Examples(
         parameters={"slug": "mill-1"}, bodies={"after two days": {"at": "2031-01-08T08:00:00+01:00"}}
     ),
+    "correct": Examples(
+        parameters={"slug": "mill-1"},
+        bodies={
+            "it was an hour later": {
+                "at": "2031-01-07T08:00:00+01:00",
+                "to": "sme-b",
+                "from": "2031-01-06T09:00:00+01:00",
+                "until": "2031-01-08T08:00:00+01:00",
+                "trial": "tool-wear-2031",
+                "reason": "the trial began an hour late",
+            }
+        },
+    ),
+    "history": Examples(parameters={"slug": "mill-1"}),
     "accesses": Examples(requests={"Who else read what was yours": "/v1/accesses?whose=others"}),
     "checkpoint": Examples(),
     "proof": Examples(parameters={"earlier": 0}),

@@ -2,13 +2,15 @@
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from api.field import Moment, OpenMoment, SlugText
+from api.field import Moment, OpenMoment, SlugText, Words
 from fieldlab.ownership import tenure as tenures
 from fieldlab.ownership.interval import Interval
 from fieldlab.readings.instant import FOREVER
 from fieldlab.storage.tenures import StreamTenure
+from fieldlab.storage.tenures import TenureEvent as Event
 
 
 class Tenure(BaseModel):
@@ -44,6 +46,12 @@ class Timelines(BaseModel):
     items: list[Tenure]
 
 
+Names = Annotated[
+    list[Words],
+    Field(max_length=1000, description="Names of single streams of the asset; all of them without it."),
+]
+
+
 class HandOver(BaseModel):
     """Giving an asset to a participant for a time; bounds fall on whole minutes."""
 
@@ -55,6 +63,7 @@ class HandOver(BaseModel):
     trial: Annotated[
         SlugText | None, Field(description="The named use case; made if it is new.", examples=["tool-wear-2026"])
     ] = None
+    streams: Names = []
 
     def booking(self) -> tenures.Tenure:
         """Give the booking to enter; raises InvalidInterval for reversed bounds."""
@@ -70,3 +79,66 @@ class Return(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     at: Annotated[Moment, Field(description="The first moment that is the home owner's again; a whole minute.")]
+    streams: Names = []
+
+
+class Extension(BaseModel):
+    """Letting a booking last longer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at: Annotated[Moment, Field(description="A moment in the booking.")]
+    until: Annotated[Moment, Field(description="The first moment after it, later than now; a whole minute.")]
+    streams: Names = []
+
+
+class Correction(BaseModel):
+    """Putting a booking right that was entered wrongly; without `to` it was never made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at: Annotated[Moment, Field(description="A moment in the wrong booking.")]
+    to: Annotated[SlugText | None, Field(description="Who had it in truth; nobody without it.")] = None
+    from_: Annotated[Moment | None, Field(alias="from", description="With `to`: its first moment in truth.")] = None
+    until: Annotated[Moment | None, Field(description="The first moment after it; open without it.")] = None
+    trial: Annotated[SlugText | None, Field(description="The named use case; made if it is new.")] = None
+    reason: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
+    streams: Names = []
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.to is None) != (self.from_ is None):
+            raise PydanticCustomError("invalid-input", "Give to and from for another booking, or neither for none.")
+        if self.to is None and (self.until is not None or self.trial is not None):
+            raise PydanticCustomError("invalid-input", "until and trial belong to a booking; give to and from as well.")
+        return self
+
+    def right(self) -> tenures.Tenure | None:
+        """Give the booking as it was in truth; raises InvalidInterval for reversed bounds."""
+        if self.to is None or self.from_ is None:
+            return None
+        interval = Interval(start=self.from_, until=FOREVER if self.until is None else self.until)
+        return tenures.Tenure(owner=self.to, interval=interval, booked=True, trial=self.trial)
+
+
+class TenureEvent(BaseModel):
+    """A change of an asset's tenures; it cannot be edited."""
+
+    at: OpenMoment
+    kind: Annotated[str, Field(examples=["hand_over"])]
+    principal: Annotated[str | None, Field(description="Who entered it; null unless you administer the lab.")]
+    reason: Annotated[str | None, Field(description="Why, of a correction; null unless you administer the lab.")]
+    removed: list[Tenure]
+    added: list[Tenure]
+
+    @classmethod
+    def of(cls, event: Event) -> Self:
+        """Show an event."""
+        return cls(
+            at=event.at,
+            kind=event.kind,
+            principal=event.principal,
+            reason=event.reason,
+            removed=[Tenure.of(one) for one in event.removed],
+            added=[Tenure.of(one) for one in event.added],
+        )

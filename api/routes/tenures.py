@@ -9,7 +9,7 @@ from api.desk import AtDesk
 from api.field import SlugText
 from api.guarded import Caller, guarded_router
 from api.models.page import ListQuery, Page, page
-from api.models.tenures import HandOver, Return, Tenure, Timelines
+from api.models.tenures import Correction, Extension, HandOver, Return, Tenure, TenureEvent, Timelines
 from fieldlab.readings.instant import Instant
 from fieldlab.storage import tenures as storage
 from fieldlab.storage.tenures import StreamTenure
@@ -55,17 +55,57 @@ def router() -> APIRouter:
         "/assets/{slug}/hand-overs", status_code=201, summary="Give a machine to a participant", responses=_CONFLICT
     )
     async def hand_over(scope: Caller, desk: AtDesk, slug: SlugText, booking: Annotated[HandOver, Body()]) -> Timelines:
-        """Give all streams of a machine to a participant for a time that nobody has booked. Needs `lab:admin`.
+        """Give a machine, or some of its streams, to a participant for time that nobody has booked. Needs `lab:admin`.
 
         What is measured in `[from, until)` is theirs from then on, however late it arrives.
         """
-        changed = await storage.hand_over(scope, desk.engine, slug, booking.booking())
+        changed = await storage.hand_over(scope, desk.engine, slug, booking.booking(), streams=booking.streams)
         return Timelines(items=[Tenure.of(entry) for entry in changed])
 
     @routes.post("/assets/{slug}/returns", status_code=201, summary="End a booking early", responses=_CONFLICT)
     async def give_back(scope: Caller, desk: AtDesk, slug: SlugText, ending: Annotated[Return, Body()]) -> Timelines:
         """End the booking that is in force at a time; the rest of it is the home owner's again. Needs `lab:admin`."""
-        changed = await storage.return_early(scope, desk.engine, slug, ending.at)
+        changed = await storage.return_early(scope, desk.engine, slug, ending.at, streams=ending.streams)
         return Timelines(items=[Tenure.of(entry) for entry in changed])
+
+    @routes.post("/assets/{slug}/extensions", status_code=201, summary="Let a booking last longer", responses=_CONFLICT)
+    async def extend(scope: Caller, desk: AtDesk, slug: SlugText, longer: Annotated[Extension, Body()]) -> Timelines:
+        """Let the booking that is in force at a time end later, if nobody has booked that time. Needs `lab:admin`."""
+        changed = await storage.extend(scope, desk.engine, slug, longer.at, longer.until, streams=longer.streams)
+        return Timelines(items=[Tenure.of(entry) for entry in changed])
+
+    @routes.post(
+        "/assets/{slug}/corrections", status_code=201, summary="Put a wrong booking right", responses=_CONFLICT
+    )
+    async def correct(scope: Caller, desk: AtDesk, slug: SlugText, right: Annotated[Correction, Body()]) -> Timelines:
+        """Say that a booking was entered wrongly, and what it was in truth. Needs `lab:admin`.
+
+        It holds for all later reads at once, of the past too. Whoever lost or gained time is told in the ledger, and
+        who gained it finds there each answer that had been served of it: `GET /v1/accesses`.
+        """
+        changed = await storage.correct(
+            scope, desk.engine, slug, right.at, right.right(), reason=right.reason, streams=right.streams
+        )
+        return Timelines(items=[Tenure.of(entry) for entry in changed])
+
+    @routes.get("/assets/{slug}/history", summary="How ownership of a machine changed")
+    async def history(
+        scope: Caller, desk: AtDesk, slug: SlugText, query: Annotated[ListQuery, Query()]
+    ) -> Page[TenureEvent]:
+        """Every hand-over, extension, return and correction, newest first, which nobody can edit.
+
+        You see your own part of each; all of it with the scope `lab:admin`.
+        """
+        return await page(
+            scope,
+            desk.cursors,
+            query,
+            route=f"history of {slug}",
+            fetch=lambda after, limit: storage.events(
+                scope, desk.engine, slug, before=int(after[0]) if after else None, limit=limit
+            ),
+            place=lambda event: [event.id],
+            shown=TenureEvent.of,
+        )
 
     return routes

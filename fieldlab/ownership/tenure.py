@@ -69,6 +69,47 @@ def return_early(timeline: Timeline, at: Instant, home_owner: str) -> Timeline:
     return _merged(_replaced(timeline, ending, _cut_out(ending, rest, home)))
 
 
+def extend(timeline: Timeline, at: Instant, until: Instant) -> Timeline:
+    """Give the timeline in which the booking in force at `at` ends at `until`, later than it did.
+
+    Raises TenureConflict if nothing is booked at that time or the time asked for is booked, InvalidInterval if it is
+    no longer than before.
+    """
+    place, booking = _booked(timeline, at)
+    if until <= booking.interval.until:
+        raise InvalidInterval(f"The booking lasts until {booking.interval.until} already; return it to end it earlier.")
+    more = Interval(start=booking.interval.until, until=until).on_whole_minutes()
+    after = timeline[place + 1]
+    if after.booked or not after.interval.covers(more):
+        raise TenureConflict("The asset is booked for some of that time; choose another time.")
+    longer = replace(booking, interval=Interval(start=booking.interval.start, until=until))
+    rest = [replace(after, interval=part) for part in (_rest(after.interval, until),) if part is not None]
+    return (*timeline[:place], longer, *rest, *timeline[place + 2 :])
+
+
+def correct(timeline: Timeline, at: Instant, home_owner: str, right: Tenure | None) -> Timeline:
+    """Give the timeline in which the booking in force at `at` was never made, and `right` was made instead.
+
+    Without `right` the time is the home owner's. Raises TenureConflict if nothing is booked at that time or another
+    booking is in the way, InvalidInterval for bounds off the whole minute.
+    """
+    place, wrong = _booked(timeline, at)
+    home = Tenure(owner=home_owner, interval=wrong.interval)
+    without = _merged((*timeline[:place], home, *timeline[place + 1 :]))
+    return without if right is None else hand_over(without, right)
+
+
+def _booked(timeline: Timeline, at: Instant) -> tuple[int, Tenure]:
+    for place, tenure in enumerate(timeline):
+        if at in tenure.interval and tenure.booked:
+            return place, tenure
+    raise TenureConflict("Nothing is booked at that time.")
+
+
+def _rest(interval: Interval, start: Instant) -> Interval | None:
+    return Interval(start=start, until=interval.until) if start < interval.until else None
+
+
 def _cut_out(host: Tenure, interval: Interval, filling: Tenure) -> list[Tenure]:
     parts = [replace(filling, interval=interval)]
     if host.interval.start < interval.start:

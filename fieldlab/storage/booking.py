@@ -40,17 +40,17 @@ _TIMELINES: Final = text(
 
 _RETURNS: Final = text(
     """
-    SELECT a.slug AS asset, r.slug AS trial, (gone ->> 'start') AS start, (gone ->> 'until') AS until,
-           (SELECT max(new ->> 'until') FROM jsonb_array_elements(e.added) AS new
-            WHERE new -> 'stream_id' = gone -> 'stream_id' AND new -> 'trial_id' = gone -> 'trial_id') AS kept_until
+    SELECT a.slug AS asset, r.slug AS trial, gone ->> 'start' AS start, gone ->> 'until' AS until,
+           ARRAY(SELECT ARRAY[new ->> 'start', new ->> 'until'] FROM jsonb_array_elements(e.added) AS new
+                 WHERE new -> 'stream_id' = gone -> 'stream_id' AND new -> 'trial_id' = gone -> 'trial_id') AS kept
     FROM fieldlab.tenure_event AS e
     JOIN fieldlab.asset AS a ON a.id = e.asset_id
     CROSS JOIN LATERAL jsonb_array_elements(e.removed) AS gone
     JOIN fieldlab.trial AS r ON r.id = (gone ->> 'trial_id')::integer
-    WHERE e.kind = 'return' AND a.slug = ANY (:assets)
+    WHERE e.kind <> 'hand_over' AND a.slug = ANY (:assets)
     """
 )
-"""What trials gave back early."""
+"""What trials gave back early, or never had as it turned out."""
 
 _MEASURED: Final = text(
     """
@@ -183,9 +183,8 @@ def _returned(connection: Connection, assets: list[str]) -> dict[tuple[str, str]
     """Give for trial and machine the time that was booked and given back."""
     found: dict[tuple[str, str], list[Interval]] = defaultdict(list)
     for row in connection.execute(_RETURNS, {"assets": assets}):
-        start, until = _moment(row.kept_until or row.start), _moment(row.until)
-        if start < until:
-            found[row.trial, row.asset].append(Interval(start=start, until=until))
+        kept = [Interval(start=_moment(start), until=_moment(until)) for start, until in row.kept]
+        found[row.trial, row.asset] += remaining(Interval(start=_moment(row.start), until=_moment(row.until)), kept)
     return found
 
 

@@ -152,6 +152,7 @@ tenure_event = Table(
     Column("kind", Text, nullable=False),
     Column("removed", JSONB, nullable=False),
     Column("added", JSONB, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
 )
 
 credential = Table(
