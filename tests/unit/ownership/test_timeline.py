@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from fieldlab.errors import InvalidInterval, TenureConflict
 from fieldlab.ownership.interval import ALWAYS, Interval
-from fieldlab.ownership.tenure import Tenure, Timeline, check, hand_over, residual, return_early
+from fieldlab.ownership.tenure import Tenure, Timeline, check, correct, extend, hand_over, residual, return_early
 from fieldlab.readings.instant import FOREVER, MINUTE, NEVER, Instant
 
 HOME = "home"
@@ -124,3 +124,52 @@ def test_a_timeline_with_a_hole_or_an_overlap_is_known(cut: int, hole: int) -> N
         with pytest.raises(InvalidInterval):
             check(part)
     check((Tenure(owner="a", interval=ALWAYS),))
+
+
+def span(start: int, until: int) -> Interval:
+    return Interval(start=Instant(start * MINUTE), until=Instant(until * MINUTE))
+
+
+def two_bookings() -> Timeline:
+    one = hand_over(residual(HOME), Tenure(owner="a", interval=span(0, 10), booked=True, trial="t"))
+    return hand_over(one, Tenure(owner="b", interval=span(20, 30), booked=True))
+
+
+@pytest.mark.parametrize("until", [11, 20])
+def test_an_extension_lasts_into_free_time_and_no_further(until: int) -> None:
+    longer = extend(two_bookings(), Instant(3 * MINUTE), Instant(until * MINUTE))
+    check(longer)
+    assert Tenure(owner="a", interval=span(0, until), booked=True, trial="t") in longer
+    assert Tenure(owner="b", interval=span(20, 30), booked=True) in longer
+    with pytest.raises(TenureConflict):
+        extend(two_bookings(), Instant(3 * MINUTE), Instant(21 * MINUTE))
+
+
+def test_what_cannot_be_extended_is_said() -> None:
+    for until in (10, 9):
+        with pytest.raises(InvalidInterval, match="already"):
+            extend(two_bookings(), Instant(3 * MINUTE), Instant(until * MINUTE))
+    with pytest.raises(TenureConflict):
+        extend(two_bookings(), Instant(15 * MINUTE), Instant(16 * MINUTE))
+    with pytest.raises(InvalidInterval, match="whole minute"):
+        extend(two_bookings(), Instant(3 * MINUTE), Instant(11 * MINUTE + 1))
+    whole = extend(two_bookings(), Instant(23 * MINUTE), FOREVER)
+    assert whole[-1] == Tenure(owner="b", interval=Interval(start=Instant(20 * MINUTE), until=FOREVER), booked=True)
+    check(whole)
+
+
+@given(st.integers(0, 19), st.integers(1, 20))
+def test_a_correction_leaves_what_the_booking_would_have_been_from_the_beginning(start: int, length: int) -> None:
+    right = Tenure(owner="c", interval=span(start, min(start + length, 20)), booked=True)
+    corrected = correct(two_bookings(), Instant(5 * MINUTE), HOME, right)
+    check(corrected)
+    never = hand_over(residual(HOME), Tenure(owner="b", interval=span(20, 30), booked=True))
+    assert corrected == hand_over(never, right)
+    assert correct(two_bookings(), Instant(5 * MINUTE), HOME, None) == never
+
+
+def test_a_correction_takes_no_other_booking() -> None:
+    with pytest.raises(TenureConflict):
+        correct(two_bookings(), Instant(5 * MINUTE), HOME, Tenure(owner="c", interval=span(0, 21), booked=True))
+    with pytest.raises(TenureConflict):
+        correct(two_bookings(), Instant(15 * MINUTE), HOME, None)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0014"
-down_revision = "0013"
+revision = "0015"
+down_revision = "0014"
 
 EVENTS = """
 ALTER TABLE fieldlab.tenure_event DROP CONSTRAINT tenure_event_kind_check;
@@ -210,7 +210,7 @@ BEGIN
     owned AS (
         SELECT p.start, p.until, min(o.owner_id) AS owner_id, min(o.trial_id) AS trial_id,
                coalesce(bool_or(o.booked), false) AS booked,
-               count(DISTINCT (o.owner_id, o.trial_id, o.booked)) = 1 AS agreed
+               count(o.owner_id) > 0 AND count(DISTINCT (o.owner_id, o.trial_id, o.booked)) = 1 AS agreed
         FROM piece AS p LEFT JOIN others AS o ON o.start <= p.start AND o.until > p.start GROUP BY 1, 2),
     settled AS (
         SELECT o.start, o.until, CASE WHEN agreed THEN o.owner_id ELSE a.home_owner_id END AS owner_id,
@@ -242,7 +242,7 @@ ALTER TABLE fieldlab.tenure_event DROP CONSTRAINT tenure_event_kind_check;
 ALTER TABLE fieldlab.tenure_event ADD CONSTRAINT tenure_event_kind_check CHECK (kind IN ('hand_over', 'return'));
 """
 
-_EARLIER = Path(__file__).with_name("0014_earlier.sql")
+_EARLIER = Path(__file__).with_name("0015_earlier.sql")
 """The functions as they were before there were corrections."""
 
 
