@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0017"
+down_revision = "0016"
 
 EVENTS = """
 ALTER TABLE fieldlab.tenure_event DROP CONSTRAINT tenure_event_kind_check;
@@ -242,7 +242,7 @@ ALTER TABLE fieldlab.tenure_event DROP CONSTRAINT tenure_event_kind_check;
 ALTER TABLE fieldlab.tenure_event ADD CONSTRAINT tenure_event_kind_check CHECK (kind IN ('hand_over', 'return'));
 """
 
-_EARLIER = Path(__file__).with_name("0016_earlier.sql")
+_EARLIER = Path(__file__).with_name("0017_earlier.sql")
 """The functions as they were before there were corrections."""
 
 
