@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0017"
-down_revision = "0016"
+revision = "0018"
+down_revision = "0017"
 
 EVENTS = """
 ALTER TABLE fieldlab.tenure_event DROP CONSTRAINT tenure_event_kind_check;
@@ -242,7 +242,7 @@ ALTER TABLE fieldlab.tenure_event DROP CONSTRAINT tenure_event_kind_check;
 ALTER TABLE fieldlab.tenure_event ADD CONSTRAINT tenure_event_kind_check CHECK (kind IN ('hand_over', 'return'));
 """
 
-_EARLIER = Path(__file__).with_name("0017_earlier.sql")
+_EARLIER = Path(__file__).with_name("0018_earlier.sql")
 """The functions as they were before there were corrections."""
 
 
