@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from fastapi import FastAPI
-from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
+from api.answers import download
 from api.body_limit import BodyLimit
 from api.desk import opened
 from api.edge import Edge
@@ -20,6 +21,7 @@ from api.routes import (
     catalogue,
     discoveries,
     docs,
+    exports,
     health,
     ingest,
     latest,
@@ -81,6 +83,7 @@ def create_app(settings: ApiSettings, *, options_of: sources.OptionsOf | None = 
         measurements,
         latest,
         live,
+        exports,
         tenures,
         agreements,
         accesses,
@@ -91,7 +94,12 @@ def create_app(settings: ApiSettings, *, options_of: sources.OptionsOf | None = 
         app.include_router(part.router())
     app.include_router(sources.router(options_of))
     handle_errors(app)
-    app.add_middleware(GZipMiddleware, minimum_size=_WORTH_PACKING, compresslevel=_PACKING)
+    app.add_middleware(
+        GZipMiddleware,
+        minimum_size=_WORTH_PACKING,
+        compresslevel=_PACKING,
+        exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, download.MEDIA_TYPE),
+    )
     app.add_middleware(Methods, routes=app.routes)
     app.add_middleware(BodyLimit, largest=_LARGEST_BODY)
     app.add_middleware(Edge)

@@ -1,4 +1,4 @@
-"""What every route needs at hand: the database, the cursors, and the ledger's clerk."""
+"""What every route needs at hand: the database, the cursors, the ledger's clerk and the worker behind exports."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,9 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 
 from api.cursor import Cursors
+from api.exports.place import Place
+from api.exports.worker import Worker, working
 from api.live.hub import Hub
 from api.sealer import Ends, sealing_while
 from fieldlab.errors import Unavailable
+from fieldlab.readings.instant import MINUTE
 from fieldlab.settings import ApiSettings
 from fieldlab.storage import keys
 from fieldlab.storage.database import open_async_engine
@@ -21,12 +24,17 @@ from fieldlab.storage.rights import ProcessRole, check
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Desk:
-    """One process's way to the database, cursors, where ends of answers go, and the hub of those who follow data."""
+    """One process's way to the database, the cursors of the lab, where ends of answers go, and who works behind routes.
+
+    That is the hub of those who follow data, and the worker that makes exports, kept for so many microseconds.
+    """
 
     engine: AsyncEngine
     cursors: Cursors
     ends: Ends
     hub: Hub
+    exports: Worker
+    export_lives: int
 
 
 @asynccontextmanager
@@ -41,10 +49,11 @@ async def opened(settings: ApiSettings) -> AsyncIterator[Desk]:
         cursors = Cursors(await _key(engine))
         async with engine.connect() as connection:
             await connection.run_sync(check, ProcessRole.API)
-        async with sealing_while(engine) as ends:
+        place, lives = Place(settings.api_exports_directory), settings.api_exports_hours * 60 * MINUTE
+        async with sealing_while(engine) as ends, working(engine, place, ends.add) as exports:
             hub = Hub(engine, url=url, most_readers=settings.api_live_readers)
             try:
-                yield Desk(engine=engine, cursors=cursors, ends=ends, hub=hub)
+                yield Desk(engine=engine, cursors=cursors, ends=ends, hub=hub, exports=exports, export_lives=lives)
             finally:
                 await hub.close()
     finally:

@@ -107,6 +107,12 @@ PROBLEMS: Final[Mapping[type[errors.FieldlabError], Problem]] = {
         "Data-Purpose; a wrong one is recorded for the owner to see.",
     ),
     errors.NotFound: NOT_FOUND,
+    errors.Gone: Problem(
+        slug="gone",
+        status=410,
+        title="Gone",
+        meaning="It was yours and is not to be had any more: withdrawn with the right to it, ended, or over. Ask anew.",
+    ),
     errors.Conflict: Problem(
         slug="conflict",
         status=409,

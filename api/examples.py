@@ -25,6 +25,9 @@ _STREAM: Final = "mill-1.spindle_current"
 AGREEMENT: Final = "8d0f6c0a-6c1e-4b57-9d1c-0f0d6f5f9a11"
 """Stands for the id of whichever agreement one has."""
 
+EXPORT: Final = "5c9a1a52-0f0e-4c39-8f57-2b1f6f1c7d20"
+"""Stands for the id of whichever export one has; it is ready."""
+
 EXAMPLES: Final[Mapping[str, Examples]] = {
     "me": Examples(),
     "participants": Examples(requests={"A page of two": "/v1/participants?limit=2"}),
@@ -79,6 +82,22 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
         requests={"All streams of a machine": "/v1/latest?asset=mill-1"},
     ),
     "live": Examples(parameters={"stream": [_STREAM]}),
+    "exports": Examples(requests={"The newest of them": "/v1/exports?limit=1"}),
+    "request_export": Examples(
+        bodies={
+            "a trial as a package": {"trial": "first-cut-sme-a"},
+            "an hour of two streams by the second": {
+                "stream": [_STREAM, "mill-1.spindle_speed"],
+                "last": "1h",
+                "step": "1s",
+                "aggregate": ["mean", "max"],
+            },
+            "all that is yours": {"everything": True},
+        }
+    ),
+    "export": Examples(parameters={"id": EXPORT}),
+    "end_export": Examples(parameters={"id": EXPORT}),
+    "export_package": Examples(parameters={"id": EXPORT}),
     "tenures": Examples(parameters={"asset": "mill-1"}),
     "hand_over": Examples(
         parameters={"slug": "mill-1"},

@@ -12,6 +12,7 @@ FieldlabError
 ├── Forbidden               a known caller lacks a permission                                  (403)
 │   └── OutsideAgreement    an agreement does not allow the stated purpose, or the format
 ├── NotFound                it is not there, or it is hidden: the two are not told apart       (404)
+├── Gone                    it was there, and is withdrawn, ended or over                      (410)
 ├── Conflict                the present state does not allow it                                (409)
 │   └── TenureConflict      the asset is booked in that time
 ├── ExcessRights            a process was started with more rights than its role should have
@@ -75,6 +76,10 @@ class OutsideAgreement(Forbidden):
 
 class NotFound(FieldlabError):
     """It is not there, or it is hidden from the caller: the two are never told apart."""
+
+
+class Gone(FieldlabError):
+    """It was the caller's, and is not to be had any more: withdrawn, ended or over."""
 
 
 class Conflict(FieldlabError):

@@ -56,3 +56,5 @@ class ApiSettings(_FromEnvironment):
     api_port: Annotated[int, Field(ge=0, le=65535)] = 8000
     api_connections: Annotated[int, Field(ge=1, le=100)] = 8
     api_live_readers: Annotated[int, Field(ge=0, le=100_000)] = 2000
+    api_exports_directory: Path = Path(".fieldlab/exports")
+    api_exports_hours: Annotated[int, Field(ge=1, le=8760)] = 72

@@ -26,7 +26,7 @@ _LONGEST_ADDRESS = 2_000
 _BESIDE_THE_QUESTION = frozenset({"limit", "cursor", "format"})
 
 
-def _split(value: Any) -> Any:  # noqa: ANN401 - whatever a caller sends
+def split(value: Any) -> Any:  # noqa: ANN401 - whatever a caller sends
     """Take `mean,min` for two aggregates."""
     parts = [value] if isinstance(value, str) else value
     if not isinstance(parts, list):
@@ -34,11 +34,13 @@ def _split(value: Any) -> Any:  # noqa: ANN401 - whatever a caller sends
     return [word for part in parts for word in (part.split(",") if isinstance(part, str) else [part])]
 
 
-def _listed(value: Any) -> Any:  # noqa: ANN401 - whatever a caller sends
+def listed(value: Any) -> Any:  # noqa: ANN401 - whatever a caller sends
+    """Take one text for a list of it."""
     return [value] if isinstance(value, str) else value
 
 
-def _each_once(values: list[Aggregate]) -> list[Aggregate]:
+def each_once(values: list[Aggregate]) -> list[Aggregate]:
+    """Leave out what was said before."""
     return list(dict.fromkeys(values))
 
 
@@ -49,7 +51,7 @@ class StreamsQuery(BaseModel):
 
     stream: Annotated[
         list[Words],
-        BeforeValidator(_listed),
+        BeforeValidator(listed),
         Field(
             max_length=1000,
             description="Ids or references of streams, such as `mill-1.spindle_current`; repeat it for more.",
@@ -130,8 +132,8 @@ class MeasurementsQuery(StreamsQuery):
     ] = None
     aggregate: Annotated[
         list[Aggregate],
-        BeforeValidator(_split),
-        AfterValidator(_each_once),
+        BeforeValidator(split),
+        AfterValidator(each_once),
         Field(description="With `step`: what to compute over each bucket, comma-separated; `mean` without it."),
     ] = []
     status: Annotated[

@@ -74,7 +74,10 @@ class _Stage:
         self._start(
             "api",
             ("api", "--port", str(ports.api)),
-            {"FIELDLAB_API_DATABASE_URL": self._database.url("fieldlab_api")},
+            {
+                "FIELDLAB_API_DATABASE_URL": self._database.url("fieldlab_api"),
+                "FIELDLAB_API_EXPORTS_DIRECTORY": str(self._directory / "exports"),
+            },
         )
         await self._until("the gateway has connected to its sources", self._connected, stop)
         self._machine("mill", MILL, "--mqtt", f"mqtt://127.0.0.1:{ports.mqtt}")

@@ -219,6 +219,38 @@ agreement_event = Table(
     Column("reason", Text, nullable=False),
 )
 
+export = Table(
+    "export",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("participant_id", ForeignKey(participant.c.id), nullable=False),
+    Column("credential_id", ForeignKey(credential.c.id), nullable=False),
+    Column("ticket", LargeBinary, nullable=False, unique=True),
+    Column("question", Text, nullable=False),
+    Column("requested_at", _TIME, nullable=False, server_default=_NOW),
+    Column("expires_at", _TIME, nullable=False),
+    Column("state", Text, nullable=False, server_default="queued"),
+    Column("leased_until", _TIME),
+    Column("progress", Double, nullable=False, server_default=text("0")),
+    Column("rows", BigInteger, nullable=False, server_default=text("0")),
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("size", BigInteger),
+    Column("sha256", Text),
+    Column("finished_at", _TIME),
+)
+
+export_part = Table(
+    "export_part",
+    metadata,
+    Column("export_id", ForeignKey(export.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("stream_id", ForeignKey(stream.c.id), nullable=False),
+    Column("owner_id", ForeignKey(participant.c.id), nullable=False),
+    Column("agreement_id", ForeignKey(agreement.c.id)),
+    Column("start", _TIME, nullable=False),
+    Column("until", _TIME, nullable=False),
+)
+
 measurement = Table(
     "measurement",
     metadata,

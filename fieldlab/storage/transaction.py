@@ -17,6 +17,7 @@ BIND: Final = text("SELECT * FROM visible.bind(:digest)")
 """Binds the transaction to the participant whose credential is presented; no row if it is void."""
 
 _READ_ONLY: Final = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+_ADDING: Final = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": False}
 _SERIALIZABLE: Final = {"isolation_level": "SERIALIZABLE", "postgresql_readonly": False}
 
 _PASSING: Final = {"08", "53", "57"}
@@ -35,6 +36,13 @@ class Bound:
 async def reading(scope: ReadScope, engine: AsyncEngine) -> AsyncIterator[Bound]:
     """Open a read-only transaction that sees one moment and only what the scope's participant may see."""
     async with _bound(scope, engine, _READ_ONLY) as bound:
+        yield bound
+
+
+@asynccontextmanager
+async def adding(scope: ReadScope, engine: AsyncEngine) -> AsyncIterator[Bound]:
+    """Open a transaction that sees one moment, like `reading`, and may add records of what is read in it."""
+    async with _bound(scope, engine, _ADDING) as bound:
         yield bound
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from tempfile import TemporaryDirectory
 from typing import LiteralString
 from uuid import uuid4
 
@@ -148,21 +149,26 @@ class Floor:
 
 
 @asynccontextmanager
-async def floor(database: Database) -> AsyncIterator[Floor]:
-    """A lab that nobody has booked and nothing has measured in yet."""
-    engine = open_engine(database.admin, name="tests")
-    with engine.begin() as connection:
-        declare(connection, DECLARED)
-    engine.dispose()
+async def floor(database: Database, *, declared: bool = True, **settings: object) -> AsyncIterator[Floor]:
+    """A lab that nobody has booked and nothing has measured in yet; or one that is declared already."""
+    if declared:
+        engine = open_engine(database.admin, name="tests")
+        with engine.begin() as connection:
+            declare(connection, DECLARED)
+        engine.dispose()
     tokens = {slug: issue(database, slug, ADMIN if slug == "lab" else DATA) for slug in DECLARED.participants}
-    app = create_app(ApiSettings.load(api_database_url=database.api, api_connections=4), options_of=options_of)
-    async with app.router.lifespan_context(app):
-        opened = Floor(app=app, database=database, tokens=tokens)
-        try:
-            yield opened
-        finally:
-            for client in opened.clients.values():
-                await client.aclose()
+    with TemporaryDirectory(prefix="fieldlab-exports-") as place:
+        given = {"api_exports_directory": place, **settings}
+        app = create_app(
+            ApiSettings.load(api_database_url=database.api, api_connections=4, **given), options_of=options_of
+        )
+        async with app.router.lifespan_context(app):
+            opened = Floor(app=app, database=database, tokens=tokens)
+            try:
+                yield opened
+            finally:
+                for client in opened.clients.values():
+                    await client.aclose()
 
 
 async def hand_over(lab: Floor, asset: str, to: str, start: Instant, until: Instant, trial: str | None = None) -> None:

@@ -139,7 +139,7 @@ def test_only_the_product_s_views_are_readable_of_all_that_the_product_made(floo
         ).fetchall()
     assert {name for (name,) in readable} == {
         "visible.participant", "visible.asset", "visible.stream", "visible.tenure", "visible.agreement",
-        "visible.account", "visible.reject", "visible.discovery", "visible.source",
+        "visible.account", "visible.reject", "visible.discovery", "visible.source", "visible.export",
     }  # fmt: skip
 
 
@@ -256,6 +256,9 @@ PLANS = [
     "SELECT * FROM visible.live_rights('{}', '{}', ARRAY[1, 2, 3], '-infinity')",
     "SELECT * FROM visible.live_samples('{}', '{}', ARRAY[1, 2, 3], '', '', -1, '-infinity', 1000000)",
     "SELECT * FROM visible.newest_then(ARRAY[1, 2, 3], '')",
+    "SELECT * FROM visible.export WHERE state > ''",
+    "SELECT * FROM visible.claim_export(ARRAY['x'::bytea], interval '1 s')",
+    "SELECT * FROM visible.spent_exports(ARRAY['x'::bytea])",
     "SELECT * FROM visible.buckets('{0}', '{3}', '{3}', '{-infinity}', '{infinity}', 60000000, false, 1000000)",
     "SELECT * FROM visible.accesses(9223372036854775807, 1000000)",
     "SELECT * FROM visible.checkpoint()",

@@ -1,0 +1,1 @@
+"""Large answers as jobs: what is asked is planned, read in batches, packed on disk, and kept for a time."""

@@ -1,0 +1,93 @@
+"""One stream as Parquet, written batch by batch; a row group never spans two segments."""
+
+from collections.abc import Sequence
+from typing import IO, Any, Final, cast
+
+import numpy as np
+import orjson
+import pyarrow as pa
+from pyarrow import parquet
+
+from api.answers.segments import segment_document
+from fieldlab.assets.asset import Kind, Stream
+from fieldlab.ownership.segment import Segment
+from fieldlab.readings.aggregate import Aggregate
+from fieldlab.storage.selection import BucketRows, SampleRows
+
+MEDIA_TYPE: Final = "application/vnd.apache.parquet"
+KEY: Final = "fieldlab"
+"""Under which the segments stand in the file's metadata, as JSON."""
+
+_TIME: Final = pa.timestamp("us", tz="UTC")
+_OWNER: Final = pa.dictionary(pa.int32(), pa.string())
+_SEGMENT: Final = pa.dictionary(pa.int32(), pa.int32())
+
+
+class StreamTable:
+    """Writes the rows of one stream, segment by segment; without `finish` the file does not say whose it is."""
+
+    def __init__(self, sink: IO[bytes], stream: Stream, aggregates: Sequence[Aggregate] | None) -> None:
+        self._stream = stream
+        self._schema = _schema(stream, aggregates)
+        self._writer = parquet.ParquetWriter(
+            pa.PythonFile(sink, mode="w"), self._schema, compression="zstd", store_schema=True, version="2.6"
+        )
+        self.rows = 0
+
+    def write(self, segment: Segment, rows: SampleRows | BucketRows) -> None:
+        """Append rows of one segment as a row group of their own."""
+        if not len(rows):
+            return
+        columns: list[Any] = [pa.array(rows.times, pa.int64()).cast(_TIME)]
+        if isinstance(rows, SampleRows):
+            columns += [_values(rows.values, self._stream.kind), pa.array(rows.statuses, pa.uint16())]
+        else:
+            columns += [
+                pa.array(column, pa.int64() if aggregate is Aggregate.COUNT else pa.float64())
+                for aggregate, column in rows.aggregates.items()
+            ]
+            columns.append(pa.array(rows.partial, pa.bool_()))
+        columns += [_same(segment.owner, len(rows), _OWNER), _same(segment.number, len(rows), _SEGMENT)]
+        self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema), row_group_size=len(rows))
+        self.rows += len(rows)
+
+    def finish(self, segments: Sequence[Segment]) -> None:
+        """Write the end, with the segments as they turned out."""
+        described = [segment_document(segment, str(self._stream.id)) for segment in segments]
+        self._writer.add_key_value_metadata({KEY: orjson.dumps({"segments": described}).decode()})
+        self._writer.close()
+
+    def close(self) -> None:
+        """Let go of the file; unless it was finished, what is in it is not to be used."""
+        self._writer.close()
+
+
+def _schema(stream: Stream, aggregates: Sequence[Aggregate] | None) -> Any:  # noqa: ANN401 - pyarrow has no types
+    unit = {"unit": stream.unit, "quantity": stream.quantity}
+    value = pa.string() if stream.kind is Kind.TEXT else pa.float64()
+    measured = (
+        [pa.field("value", value, metadata=unit), pa.field("status", pa.uint16())]
+        if aggregates is None
+        else [
+            *(
+                pa.field("count", pa.int64()) if one is Aggregate.COUNT else pa.field(one, pa.float64(), metadata=unit)
+                for one in aggregates
+            ),
+            pa.field("partial", pa.bool_()),
+        ]
+    )
+    return pa.schema(
+        [pa.field("time", _TIME), *measured, pa.field("owner", _OWNER), pa.field("segment", _SEGMENT)],
+        metadata={"stream": str(stream.id), "reference": stream.reference},
+    )
+
+
+def _values(values: list[float | str | None], kind: Kind) -> Any:  # noqa: ANN401 - pyarrow has no types
+    if kind is Kind.TEXT:
+        return pa.array([None if value is None else str(value) for value in values], pa.string())
+    return pa.array([None if isinstance(value, str) else value for value in values], pa.float64())
+
+
+def _same(value: object, length: int, kind: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
+    indices = pa.array(cast("Any", np.zeros(length, np.int32)))
+    return pa.DictionaryArray.from_arrays(indices, pa.array([value], kind.value_type))
