@@ -205,6 +205,7 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
     "agreement": Examples(parameters={"id": AGREEMENT}),
     "odrl": Examples(parameters={"id": AGREEMENT}),
     "events": Examples(parameters={"id": AGREEMENT}),
+    "receipt": Examples(parameters={"id": AGREEMENT}),
     "preview": Examples(parameters={"id": AGREEMENT, "stream": [_STREAM], "step": "1m"}),
     **{
         f"{action}_agreement": Examples(

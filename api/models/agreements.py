@@ -1,5 +1,6 @@
 """Agreements, as callers propose them and answers show them; each term is labelled by where it stands."""
 
+from dataclasses import asdict
 from datetime import date
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -7,12 +8,15 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.field import Duration, OpenMoment, SlugText, Words
-from fieldlab.ownership import document
+from fieldlab.ownership import access, document
+from fieldlab.ownership.access import AccessKind, EndKind
 from fieldlab.ownership.agreement import Agreement as Signed
 from fieldlab.ownership.agreement import AgreementEvent, Party, State
 from fieldlab.ownership.terms import DataFormat, Terms
 from fieldlab.readings.aggregate import Aggregate
+from fieldlab.readings.instant import Instant
 
+_FILES = frozenset({AccessKind.EXPORT, AccessKind.TAKE_OUT, AccessKind.PACKAGE})
 _MONTH = 30 * 24 * 3_600_000_000
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
@@ -156,3 +160,58 @@ class Events(BaseModel):
     """The life of an agreement, oldest first."""
 
     items: list[Event]
+
+
+class GivenAnswer(BaseModel):
+    """An answer that was given under an agreement."""
+
+    access: Annotated[UUID, Field(description="Its entry in the ledger, at `/v1/accesses`.")]
+    at: OpenMoment
+    principal: str
+    kind: AccessKind
+    purpose: str | None
+    outcome: Annotated[
+        str, Field(description="`answered`, `cut` by the end of the right, `broken` off otherwise, or `running`.")
+    ]
+    ended: OpenMoment | None
+    reason: Annotated[str | None, Field(examples=["agreement.terminated"])]
+    rows: Annotated[int | None, Field(description="Rows that left under this agreement; null while not known.")]
+
+
+class Receipt(BaseModel):
+    """What had left under an agreement, to whom and when. Nobody can call it back."""
+
+    agreement: UUID
+    hash: str
+    grantee: str
+    state: State
+    took_effect: Annotated[
+        OpenMoment | None, Field(description="When it last ended or was suspended; null while it holds.")
+    ]
+    answers: Annotated[int, Field(description="How many answers had rows or segments under it.")]
+    rows: Annotated[int, Field(description="How many rows left under it, as far as is known.")]
+    cut: Annotated[list[GivenAnswer], Field(description="Answers that were running and that its end cut.")]
+    exports: Annotated[list[GivenAnswer], Field(description="Files that were made of it and fetched.")]
+    others: Annotated[list[GivenAnswer], Field(description="The rest, newest first; of all lists the newest 1,000.")]
+
+    @classmethod
+    def of(cls, agreement: Signed, took_effect: Instant | None, receipt: access.Receipt) -> Self:
+        """Show a receipt."""
+        cut = [one for one in receipt.departures if one.outcome == EndKind.CUT]
+        files = [one for one in receipt.departures if one.kind in _FILES and one not in cut]
+        return cls(
+            agreement=agreement.id,
+            hash=agreement.hash,
+            grantee=agreement.terms.grantee,
+            state=agreement.state,
+            took_effect=took_effect,
+            answers=receipt.answers,
+            rows=receipt.rows,
+            cut=[_given(one) for one in cut],
+            exports=[_given(one) for one in files],
+            others=[_given(one) for one in receipt.departures if one not in cut and one not in files],
+        )
+
+
+def _given(one: access.Departure) -> GivenAnswer:
+    return GivenAnswer(**asdict(one))

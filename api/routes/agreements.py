@@ -15,17 +15,17 @@ from api.answers.media import choose
 from api.answers.response import respond
 from api.desk import AtDesk
 from api.guarded import Caller, guarded_router
-from api.models.agreements import Agreement, Event, Events, Proposal, Why
+from api.models.agreements import Agreement, Event, Events, Proposal, Receipt, Why
 from api.models.page import ListQuery, Page, page
 from api.models.query import MeasurementsQuery
 from api.routes.measurements import ANSWER, refuse_unservable
 from fieldlab.assets.participant import Permission
-from fieldlab.errors import Forbidden
+from fieldlab.errors import Forbidden, NotFound
 from fieldlab.ownership.agreement import Action, Party, State
 from fieldlab.ownership.agreement import Agreement as Signed
 from fieldlab.readings.instant import Instant
 from fieldlab.storage import agreements as storage
-from fieldlab.storage import read
+from fieldlab.storage import ledger, read
 
 _CONFLICT: Final[dict[int | str, dict[str, Any]]] = {
     409: {"description": "The agreement's state does not allow it, or it names what is not the owner's"}
@@ -33,6 +33,7 @@ _CONFLICT: Final[dict[int | str, dict[str, Any]]] = {
 _LD: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {as_odrl.MEDIA_TYPE: {"schema": {"type": "object"}}}, "description": "The policy"}
 }
+_ENDING: Final = frozenset({"suspend", "terminate", "expire"})
 _STEPS: Final = {
     Action.APPROVE: ("Approve it", "The other side of a proposal agrees. What it replaces ends in the same moment."),
     Action.REJECT: ("Turn it down", "The other side of a proposal does not agree."),
@@ -134,6 +135,7 @@ def router() -> APIRouter:
         next_ = query.address(here, cursor=cursor) if cursor else None
         return respond(answer, medium, next_cursor=cursor, next_=next_, decision=query.address(here))
 
+    _add_receipt(routes)
     for action, (summary, description) in _STEPS.items():
         routes.add_api_route(
             f"/agreements/{{id}}/{action}",
@@ -145,6 +147,22 @@ def router() -> APIRouter:
             responses=_CONFLICT,
         )
     return routes
+
+
+def _add_receipt(routes: APIRouter) -> None:
+    @routes.get("/agreements/{id}/receipt", summary="What had left under it, to whom, when")
+    async def receipt(scope: Caller, desk: AtDesk, id_: Id) -> Receipt:
+        """For its owner: when it took effect that it ended, which running answers that cut, and what had left before.
+
+        Anybody else gets the answer of an agreement that is not there. Each line is an entry of the ledger.
+        """
+        found = await storage.one(scope, desk.engine, id_)
+        if found.party(scope.participant) is not Party.OWNER:
+            raise NotFound(f"There is no agreement {id_} of your own; GET /v1/agreements lists yours.")
+        await desk.ends.flush()
+        steps = await storage.events(scope, desk.engine, id_)
+        ended = [step.at for step in steps if step.kind in _ENDING] if found.state is not State.ACTIVE else []
+        return Receipt.of(found, max(ended, default=None), await ledger.receipt(scope, desk.engine, id_))
 
 
 def _step(action: Action) -> Callable[..., Awaitable[Agreement]]:

@@ -85,3 +85,30 @@ class Leaf:
     text: str
     hash: str
     said: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Departure:
+    """An answer that was given under an agreement: when it began and ended, and how many rows left under it.
+
+    `rows` and `ended` are None while it is not known.
+    """
+
+    access: UUID
+    at: Instant
+    principal: str
+    kind: AccessKind
+    purpose: str | None
+    outcome: str
+    ended: Instant | None
+    reason: str | None
+    rows: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Receipt:
+    """What had left under an agreement, newest first; `answers` and `rows` count all of it, also what is not listed."""
+
+    departures: tuple[Departure, ...]
+    answers: int
+    rows: int

@@ -8,13 +8,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, LiteralString
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fieldlab.errors import InvalidInput
 from fieldlab.ownership import merkle
-from fieldlab.ownership.access import Access, Checkpoint, Leaf, Whose
+from fieldlab.ownership.access import Access, AccessKind, Checkpoint, Departure, Leaf, Receipt, Whose
 from fieldlab.ownership.merkle import EMPTY, Cover, Node
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.storage.columns import fetch
@@ -40,6 +41,9 @@ _CHECKPOINT: Final = text("SELECT size, root FROM visible.checkpoint()")
 
 _NODES: Final = text("SELECT level, index AS place, hash FROM visible.ledger_nodes(:levels, :indexes)")
 """Hashes of whole subtrees."""
+
+_RECEIPT: Final = text("SELECT * FROM visible.receipt(:agreement, :limit)")
+"""What had left under an agreement of the reader's, newest first."""
 
 _ALL: Final = 2**63 - 1
 
@@ -103,6 +107,30 @@ async def listed(
             )
             for row in await bound.connection.execute(_LIST, asked)
         )
+
+
+async def receipt(scope: ReadScope, engine: AsyncEngine, agreement: UUID, *, limit: int = 1000) -> Receipt:
+    """Tell an owner what had left under an agreement; empty for anybody else."""
+    async with reading(scope, engine) as bound:
+        found = (await bound.connection.execute(_RECEIPT, {"agreement": agreement, "limit": limit})).all()
+    return Receipt(
+        departures=tuple(
+            Departure(
+                access=row.access,
+                at=row.at,
+                principal=row.principal,
+                kind=AccessKind(row.kind),
+                purpose=row.purpose,
+                outcome=row.outcome,
+                ended=row.ended,
+                reason=row.reason,
+                rows=row.rows,
+            )
+            for row in found
+        ),
+        answers=found[0].answers if found else 0,
+        rows=int(found[0].total or 0) if found else 0,
+    )
 
 
 async def checkpoint(scope: ReadScope, engine: AsyncEngine) -> Checkpoint:

@@ -264,6 +264,8 @@ PLANS = [
     "SELECT * FROM visible.checkpoint()",
     "SELECT * FROM visible.ledger_nodes('{0}', '{0}')",
     "SELECT * FROM visible.seal()",
+    "SELECT * FROM visible.receipt(gen_random_uuid(), 1000000)",
+    "SELECT * FROM visible.tenure_events('mill-1', 1000000, 1000000)",
 ]
 SCANS = re.compile(
     r"\b(Seq|Index|Index Only|Bitmap Heap|Tid|Sample) Scan\b|Custom Scan|\{\w*(SEQ|INDEX|HEAP|CUSTOM)\w*SCAN"
