@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Callable
+from datetime import date
 from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import PlainSerializer, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from api.errors import PROBLEMS
 from fieldlab.assets.name import SLUG
-from fieldlab.errors import InvalidInput
+from fieldlab.errors import InvalidInput, InvalidTime
 from fieldlab.readings.calendar import time_zone
 from fieldlab.readings.duration import format_duration, parse_duration, parse_step
 from fieldlab.readings.instant import Instant
@@ -35,6 +36,13 @@ def _reading(parse: Callable[[str], T]) -> Callable[[Any], T]:
 def _moment(text: str) -> Instant:
     match = _LOST_PLUS.search(text)
     return Instant.parse(f"{text[: match.start()]}{match[1]}+{match[2]}" if match else text)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidTime(f"{text[:40]!r} is not a day; write it like 2026-11-21.") from None
 
 
 Moment = Annotated[
@@ -80,6 +88,13 @@ TimeZone = Annotated[
     WithJsonSchema({"type": "string", "examples": ["Europe/Amsterdam"]}),
 ]
 """The name of a time zone (IANA)."""
+
+Day = Annotated[
+    date,
+    BeforeValidator(_reading(_day)),
+    WithJsonSchema({"type": "string", "format": "date"}),
+]
+"""A day, such as 2026-11-21."""
 
 Words = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 """A text that the database can hold."""

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
 from api.desk import AtDesk
-from api.field import SlugText
+from api.field import Day, SlugText
 from api.guarded import Caller, guarded_router
 from api.models.ingest import Account, Reject, Released
 from api.models.page import ListQuery, Page, page
@@ -20,7 +20,7 @@ _CONFLICT: Final[dict[int | str, dict[str, Any]]] = {
 
 
 class _Accounts(ListQuery):
-    since: Annotated[date | None, Field(description="From this day on.")] = None
+    since: Annotated[Day | None, Field(description="From this day on.")] = None
     source: Annotated[SlugText | None, Field(description="Of this source.")] = None
     asset: Annotated[SlugText | None, Field(description="Of this asset.")] = None
 
