@@ -20,7 +20,9 @@ def identity(directory: Path) -> str:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            path.write_text(secrets.token_hex(6), "ascii")
+            new = directory / f"{_FILE}.new"
+            new.write_text(secrets.token_hex(6), "ascii")
+            new.replace(path)  # a crash or a full disk leaves no half of a name
         name = path.read_text("ascii").strip()
     except OSError as error:
         raise InvalidSettings(f"FIELDLAB_GATEWAY_DIRECTORY: {directory} cannot be written: {error.strerror}.") from None

@@ -12,8 +12,10 @@ from typing import Final
 
 from connectors import registry
 from fieldlab.assets.source import Source
+from fieldlab.errors import InvalidSettings
 from fieldlab.ports import Connector
 from fieldlab.readings.instant import Instant
+from fieldlab.storage.database import address
 from fieldlab.storage.spool import Spool
 from fieldlab.storage.write import Writer
 from gateway.descriptions import Descriptions
@@ -46,10 +48,14 @@ async def run(
 
     `directory` holds the spool: a local disk, for this gateway alone. `ready` is called once, with the URL under which
     `/healthz` and `/metrics` answer, when the sources have started. Raises ExcessRights when the database user may do
-    more than a gateway needs, and InvalidSettings for a port or a directory that cannot be used. A database that is
+    more than a gateway needs, and InvalidSettings for a URL, port or directory that cannot be used. A database that is
     away is waited for; meanwhile the sources go on, into the spool.
     """
     limits = limits or Limits()
+    try:
+        address(database_url)
+    except InvalidSettings as error:
+        raise InvalidSettings(f"FIELDLAB_GATEWAY_DATABASE_URL: {error}") from None
     with (
         listen(host, port) as opened,
         Spool(directory) as spool,

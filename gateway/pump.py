@@ -65,6 +65,7 @@ class Pump:
         self._trimmed = 0
         self._begun = False
         self._report_at = 0.0
+        self._reported: dict[int, int] = {}
 
     async def bind(self, catalogue: Catalogue) -> None:
         """Bind by this catalogue from now on; what is held at addresses that it binds is written too."""
@@ -126,31 +127,40 @@ class Pump:
 
     async def _write(self, planned: Plan) -> None:
         batch = planned.batch
-        outcome = await self._insist(lambda: self._writer.write(planned, self._backlog(batch)))
+        backlog: tuple[Backlog, ...] = ()
+
+        def write() -> Outcome:
+            nonlocal backlog
+            backlog = self._backlog(batch)
+            return self._writer.write(planned, backlog)
+
+        outcome = await self._insist(write)
         self._written = batch.last
+        if backlog:
+            self._report_at = time.monotonic() + _REPORT_EVERY
+            self._reported |= {one.source: one.samples for one in backlog}
         self._settle(batch, outcome)
         if self._discoveries.owes(self._catalogue):
             await self.bind(self._catalogue)
 
     def _backlog(self, batch: Batch) -> tuple[Backlog, ...]:
-        """Say what will wait behind the batch, for each source that it touches or that has something waiting.
+        """Say what will wait behind the batch, for each source of which that is not known.
 
-        It is said once a second, and whenever nothing will be left.
+        It is said once a second, and at once when the batch is the last, or a source's last.
         """
-        last_one = not self._intake.behind
-        if not last_one and time.monotonic() < self._report_at:
-            return ()
-        self._report_at = time.monotonic() + _REPORT_EVERY
         sources, counts = np.unique(batch.rows.sources, return_counts=True)
         written = dict(zip(sources.tolist(), counts.tolist(), strict=True))
         for one in batch.refusals:
             written[one.source] = written.get(one.source, 0) + one.reject.samples
-        found = []
-        for source, tally in self._tallies.items():
-            left = tally.waiting - written.get(source, 0)
-            if left or source in written:
-                found.append(Backlog(source=source, samples=left, oldest=batch.received_at if left else None))
-        return tuple(found)
+        left = {source: tally.waiting - written.get(source, 0) for source, tally in self._tallies.items()}
+        news = {source: many for source, many in left.items() if many or self._reported.get(source) != 0}
+        drained = any(not many for many in news.values())
+        if self._intake.behind and not drained and time.monotonic() < self._report_at:
+            return ()
+        return tuple(
+            Backlog(source=source, samples=many, oldest=batch.received_at if many else None)
+            for source, many in news.items()
+        )
 
     def _settle(self, batch: Batch, outcome: Outcome) -> None:
         for source, account in accounts(batch, outcome).items():

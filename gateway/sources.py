@@ -19,6 +19,9 @@ from gateway.tally import State, Tallies
 
 _log: Final = logging.getLogger(__name__)
 
+_LOOK_AGAIN: Final = 60.0
+"""The most seconds between two looks at a configuration that was wrong: a file may be there meanwhile."""
+
 Connect = Callable[[Source, Instant | None], Connector]
 """Builds the connector of a source; the instant is until when the source was heard, if it ever was."""
 
@@ -69,8 +72,11 @@ class Sources:
         return running
 
     async def _keep(self, running: _Running) -> None:
-        """Run a source's connector for ever; one that ends without being asked to is started again."""
-        source, waits = running.source, Backoff()
+        """Run a source's connector for ever; one that ends without being asked to is started again.
+
+        So is one that is misconfigured, since what it lacks may be a file; the same fault is told once.
+        """
+        source, waits, told = running.source, Backoff(longest=_LOOK_AGAIN), ""
         tally = self._tallies.of(source.id)
         tally.source = source.slug
         deliver = self._deliver(source.id)
@@ -80,15 +86,16 @@ class Sources:
                 running.connector.watch(running.addresses)
                 tally.fault, tally.message = None, ""
                 tally.connected = partial(_connected, running.connector)
-                _log.info("source %s starts: %s", source.slug, source.url)
+                _log.log(logging.DEBUG if told else logging.INFO, "source %s starts: %s", source.slug, source.url)
                 await running.connector.run(deliver)
                 tally.fault, tally.message = State.FAILED, "The connector ended by itself."
                 _log.error("source %s: its connector ended by itself and is started again", source.slug)
             except InvalidSettings as error:
                 running.connector = None
                 tally.fault, tally.message = State.MISCONFIGURED, str(error)
-                _log.error("source %s cannot run: %s Correct it, and it starts by itself.", source.slug, error)
-                return
+                if told != str(error):
+                    told = str(error)
+                    _log.error("source %s cannot run: %s Correct it, and it starts by itself.", source.slug, error)
             except Exception as error:  # noqa: BLE001 - one source's failure is not the others'
                 tally.fault, tally.message = State.FAILED, f"{type(error).__name__}: see the log."
                 _log.exception("source %s failed and is started again", source.slug)

@@ -3,8 +3,10 @@
 from datetime import datetime
 from typing import Any, Final
 
+from psycopg import ProgrammingError
 from psycopg.abc import AdaptContext, Buffer
 from psycopg.adapt import Dumper, Loader
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Format
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
@@ -56,10 +58,14 @@ def address(url: str) -> URL:
     """Read a `postgresql://…` URL, for psycopg; raises InvalidSettings for anything else."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # a port that is no number is a ValueError
         raise InvalidSettings("The database URL cannot be read; write postgresql://user:password@host/name.") from None
     if parsed.get_backend_name() != "postgresql":
         raise InvalidSettings(f"The database URL begins with {parsed.drivername}://; Fieldlab needs postgresql://.")
+    try:
+        conninfo_to_dict(parsed.set(drivername="postgresql").render_as_string(hide_password=False))
+    except ProgrammingError as error:
+        raise InvalidSettings(f"The database URL cannot be used: {str(error).strip()}.") from None
     return parsed.set(drivername="postgresql+psycopg")
 
 

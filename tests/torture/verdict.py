@@ -1,6 +1,6 @@
 """What became of every number: in the table once, in a gap that says so, or lost."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import psycopg
@@ -28,11 +28,14 @@ class Verdict:
 
     def line(self) -> dict[str, object]:
         """Give what the last line says."""
-        return {key: value for key, value in asdict(self).items() if key != "faults" or value}
+        return {key: value for key, value in asdict(self).items() if key != "faults"}
 
 
-def judge(database: Database, verdict: Verdict, times: dict[str, Sequence[int]]) -> None:
-    """Compare what each asset's streams hold with the times of the numbers that it sent."""
+def judge(database: Database, verdict: Verdict, times: dict[str, Sequence[int]], waiting: Mapping[str, int]) -> None:
+    """Compare what each asset's streams hold with the times of the numbers that it sent.
+
+    The accounts are held against the tables, and against what the gateway says is `waiting` of each source.
+    """
     with psycopg.connect(database.admin) as connection:
         connection.execute("SET timezone = 'UTC'")
         streams = connection.execute(
@@ -41,6 +44,7 @@ def judge(database: Database, verdict: Verdict, times: dict[str, Sequence[int]])
         for stream, asset, name in streams:
             _judge_stream(connection, verdict, stream, f"{asset}.{name}", times[asset])
         _judge_accounts(connection, verdict)
+        _judge_waiting(connection, verdict, waiting)
 
 
 def _judge_stream(
@@ -96,3 +100,18 @@ def _judge_accounts(connection: psycopg.Connection, verdict: Verdict) -> None:
         verdict.faults.append(f"the accounts say {received} received and {accounted} accounted for")
     if rejected != kept[0]:
         verdict.faults.append(f"the accounts say {rejected} rejected, and {kept[0]} rejects are kept")
+
+
+def _judge_waiting(connection: psycopg.Connection, verdict: Verdict, waiting: Mapping[str, int]) -> None:
+    """Hold what the accounts say is waiting against what the gateway itself says."""
+    said: dict[str, int] = dict(
+        connection.execute(
+            "SELECT s.slug, coalesce(sum(w.samples), 0)::integer FROM fieldlab.source AS s"
+            " LEFT JOIN fieldlab.waiting AS w ON w.source_id = s.id GROUP BY 1"
+        ).fetchall()
+    )
+    verdict.faults += [
+        f"source {source}: the accounts say {said[source]} waiting, and the gateway {here}"
+        for source, here in waiting.items()
+        if said[source] != here
+    ]

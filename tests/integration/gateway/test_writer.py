@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,6 +103,63 @@ def test_a_batch_that_was_committed_without_an_answer_keeps_its_outcome(database
     assert len(stored(database)) == 2
     assert len(rejected(database)) == 1
     assert accounts(database) == [(0, 1, 0, 0, 1), (1, 2, 2, 0, 0)]
+
+
+def test_a_commit_whose_answer_is_lost_counts_once_with_its_outcome(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(database)
+    whole = psycopg.Connection.pipeline
+
+    @contextmanager
+    def cut_after(connection: psycopg.Connection) -> Iterator[None]:
+        with whole(connection):
+            yield
+        connection.close()
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    planned = plan(batch(rows_of(1.0, 2.0), 1))
+    with Writer(database.gateway, spool="one") as writer:
+        with monkeypatch.context() as patched:
+            patched.setattr(psycopg.Connection, "pipeline", cut_after)
+            with pytest.raises(Unavailable, match="server closed"):
+                writer.write(planned)
+        assert counts(writer.write(planned)) == [2, 0, 0, 0]
+        assert counts(writer.write(plan(batch(rows_of(3.0, start=BEGIN + 9 * SECOND), 2)))) == [1, 0, 0, 0]
+    assert accounts(database) == [(1, 3, 3, 0, 0)]
+
+
+def test_a_commit_that_fails_leaves_nothing_behind_and_can_be_tried_again(database: Database) -> None:
+    declare(database)
+    refusal = Refusal(source=1, reject=Reject(reason=Reason.MALFORMED, detail="", raw=b"", received_at=BEGIN))
+    planned = plan(batch(rows_of(1.0, 2.0), 1, (refusal,)))
+    with psycopg.connect(database.admin, autocommit=True) as owner, Writer(database.gateway, spool="one") as writer:
+        owner.execute(
+            "CREATE FUNCTION public.too_late() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION 'refused at the end'; END $$"
+        )
+        owner.execute(
+            "CREATE CONSTRAINT TRIGGER at_the_end AFTER INSERT ON fieldlab.reject DEFERRABLE INITIALLY DEFERRED"
+            " FOR EACH ROW EXECUTE FUNCTION public.too_late()"
+        )
+        with pytest.raises(Unavailable, match="refused at the end"):
+            writer.write(planned)
+        assert (stored(database), rejected(database), accounts(database)) == ([], [], [])
+        owner.execute("DROP TRIGGER at_the_end ON fieldlab.reject")
+        assert counts(writer.write(planned)) == [2, 0, 0, 0]
+    assert accounts(database) == [(0, 1, 0, 0, 1), (1, 2, 2, 0, 0)]
+
+
+def test_a_spool_that_was_advanced_by_another_connection_is_not_counted_twice(database: Database) -> None:
+    declare(database)
+    planned = plan(batch(rows_of(1.0, 2.0), 1))
+    with Writer(database.gateway, spool="one") as one, Writer(database.gateway, spool="one") as other:
+        assert (one.written(), other.written()) == (0, 0)
+        one.write(planned)
+        with pytest.raises(Unavailable, match="written beyond"):
+            other.write(planned)
+        assert counts(other.write(planned)) == [0, 2, 0, 0]
+    assert accounts(database) == [(1, 2, 2, 0, 0)]
 
 
 def test_two_spools_that_hold_the_same_samples_store_them_once(database: Database) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -63,9 +64,11 @@ class Wires:
 
     built: dict[str, list[FakeConnector]] = field(default_factory=dict)
     refuse: dict[str, Exception] = field(default_factory=dict)
+    refused: Counter[str] = field(default_factory=Counter)
 
     def connect(self, source: Source, heard_until: Instant | None) -> FakeConnector:
         if source.slug in self.refuse:
+            self.refused[source.slug] += 1
             raise self.refuse[source.slug]
         connector = FakeConnector(source=source, heard_until=heard_until)
         self.built.setdefault(source.slug, []).append(connector)
@@ -96,11 +99,17 @@ class Running:
     async def settled(self, slug: str = "mqtt", *, waiting: int = 0) -> dict[str, Any]:
         """Wait until all that a source handed over is safe and only so many samples wait; give the gateway's health."""
         await until(lambda: len(self.wires[slug].safe) == self.wires[slug].handed)
-        deadline = time.monotonic() + 60
-        while (health := (await self.health())[1])["waiting"] != waiting:
-            assert time.monotonic() < deadline, health
-            await asyncio.sleep(0.01)
+        _, health = await self.shows(lambda health: health["waiting"] == waiting)
         return health
+
+    async def shows(self, true: Callable[[dict[str, Any]], bool]) -> tuple[int, dict[str, Any]]:
+        """Wait until the gateway's health is as it should be; give its status too."""
+        for _ in range(6_000):
+            status, health = await self.health()
+            if true(health):
+                return status, health
+            await asyncio.sleep(0.01)
+        raise AssertionError(health)
 
 
 @asynccontextmanager
