@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from asyncua import ua
 from asyncua.client.ua_session import UaSession
@@ -35,6 +35,7 @@ _LIMITS: Final[Mapping[str, int]] = {
     "monitor": ObjectIds.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall,
     "history": ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryReadData,
 }
+_FORWARD: Final[Mapping[str, Any]] = {"IsInverse": False}
 _MOST: Final[Mapping[str, int]] = {"read": 1_000, "browse": 100, "translate": 500, "monitor": 1_000, "history": 50}
 
 
@@ -143,7 +144,8 @@ class Requests:
 
 def _path(start: ua.NodeId, names: Names, kind: ua.NodeId) -> ua.BrowsePath:
     elements = [
-        ua.RelativePathElement(ReferenceTypeId=kind, TargetName=ua.QualifiedName(name, index)) for index, name in names
+        ua.RelativePathElement(ReferenceTypeId=kind, TargetName=ua.QualifiedName(name, index), **_FORWARD)
+        for index, name in names
     ]
     return ua.BrowsePath(StartingNode=start, RelativePath=ua.RelativePath(Elements=elements))
 

@@ -1,7 +1,8 @@
 """OPC UA with certificates and passwords: what is configured is what is used, and never anything weaker."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -11,7 +12,9 @@ from asyncua import ua
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server.internal_server import InternalServer
 from asyncua.server.user_managers import UserManager
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from connectors.opcua.credentials import private_key
 from connectors.registry import build
 from fieldlab.assets.source import Source, Wire
 from fieldlab.errors import InvalidSettings
@@ -27,16 +30,20 @@ MODES = {"sign": "Sign", "sign_and_encrypt": "SignAndEncrypt"}
 
 
 class OnlyFieldlab(UserManager):
-    """Lets nobody in but fieldlab with its password."""
+    """Lets nobody in but fieldlab with its password, and users whose certificate it knows."""
+
+    def __init__(self) -> None:
+        self.known: list[bytes] = []
 
     def get_user(
         self,
         iserver: InternalServer,  # noqa: ARG002
         username: str | None = None,
         password: str | None = None,
-        certificate: object = None,  # noqa: ARG002
+        certificate: object = None,
     ) -> User | None:
-        return User(role=UserRole.User) if (username, password) == ("fieldlab", "open sesame") else None
+        known = (username, password) == ("fieldlab", "open sesame") or certificate in self.known
+        return User(role=UserRole.User) if known else None
 
 
 class GuardedMachine(Machine):
@@ -44,11 +51,15 @@ class GuardedMachine(Machine):
 
     identity: Certificate
 
+    def __init__(self, variables: Mapping[str, ua.Variant]) -> None:
+        super().__init__(variables)
+        self.users = OnlyFieldlab()
+
     async def prepare(self) -> None:
         self.server.set_security_policy(
             [getattr(ua.SecurityPolicyType, f"{policy}_{mode}") for policy in POLICIES for mode in MODES.values()]
         )
-        self.server.iserver.user_manager = OnlyFieldlab()
+        self.server.iserver.user_manager = self.users
         await self.server.load_certificate(str(self.identity.file))
         await self.server.load_private_key(str(self.identity.key_file))
 
@@ -80,7 +91,8 @@ def connect(
         "key_file": str(gateway.key_file),
         "server_certificate_file": str((server or machine.identity).file),
     }
-    every = {"security": "Basic256Sha256", "user": "fieldlab", "password_env": "WORD"} | files | options
+    login = {} if "user_certificate_file" in options else {"user": "fieldlab", "password_env": "WORD"}
+    every = {"security": "Basic256Sha256"} | login | files | options
     source = Source(id=1, slug="robot", wire=Wire.OPCUA, url=machine.url, options=every)
     connector = build(source, client_name="gateway-1", environment={"WORD": word})
     connector.watch([machine.address("current")])
@@ -115,6 +127,38 @@ async def test_a_wrong_password_is_told_and_not_shown(
     said = await refused(connect(machine, gateway, word="guess"), caplog)
     assert "BadUserAccessDenied" in said
     assert "guess" not in caplog.text
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+async def test_a_user_logs_in_with_a_certificate_that_the_server_knows(
+    machine: GuardedMachine, gateway: Certificate, tmp_path: Path, policy: str
+) -> None:
+    user = certified(tmp_path, "user")
+    machine.users.known.append(user.certificate.public_bytes(Encoding.DER))
+    files = {"user_certificate_file": str(user.file), "user_key_file": str(user.key_file)}
+    sink = Sink()
+    async with running(connect(machine, gateway, server=None, word="", security=policy, **files), sink):
+        await sink.until(partial(has_values, sink))
+
+
+async def test_a_user_whose_certificate_the_server_does_not_know_is_told_so(
+    machine: GuardedMachine, gateway: Certificate, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    user = certified(tmp_path, "stranger", valid=timedelta(days=29))
+    files = {"user_certificate_file": str(user.file), "user_key_file": str(user.key_file)}
+    with caplog.at_level(logging.WARNING):
+        async with running(connect(machine, gateway, server=None, word="", **files), Sink()):
+            await wait_for(lambda: "trying again" in caplog.text, seconds=60)
+    assert "BadUserAccessDenied" in caplog.text
+    assert "The user's certificate" in caplog.text, "it ends within thirty days"
+
+
+@pytest.mark.parametrize("content", ["no key at all", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])
+def test_a_file_that_holds_no_key_is_named(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "user.key"
+    file.write_text(content)
+    with pytest.raises(InvalidSettings, match=r"user\.key holds no private key"):
+        private_key(file)
 
 
 async def test_another_server_s_certificate_is_refused(
