@@ -47,6 +47,18 @@ def read_recordings(
     signal.
     """
     table = _parquet(path) if path.suffix in _PARQUET else _csv(path)
+    return from_table(path, table, time=time, columns=columns, units=units)
+
+
+def from_table(
+    path: Path,
+    table: Table,
+    *,
+    time: str = "time",
+    columns: Mapping[str, str] | None = None,
+    units: Mapping[str, str] | None = None,
+) -> dict[str, Recording]:
+    """Give each asset's recording of what was read from a file; as `read_recordings`."""
     there = [name for name in table if name != time]
     is_long = all(name in table for name in _LONG) and not (columns and set(columns) & set(there))
     for name in (time, *(() if is_long else columns or ())):

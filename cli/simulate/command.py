@@ -36,6 +36,7 @@ def simulate(
     truth: options.TruthFile = None,
     truth_stream: options.TruthStream = False,
     replay: options.Replay = None,
+    owner: options.Owner = None,
     time_column: options.TimeColumn = "time",
     column: options.Columns = None,
     unit: options.Units = None,
@@ -79,6 +80,7 @@ def simulate(
                 time=time_column,
                 columns=column or (),
                 units=unit or (),
+                owner=owner,
                 asset=asset,
                 loop=loop,
                 own_times=own_times,
@@ -108,6 +110,8 @@ def simulate(
         if vibration and not any(one.type_name == "mill" for one in played):
             raise InvalidSettingError("--vibration is a mill's: no mill is played")
         console = Console(stderr=True, highlight=False)
+        if replay is not None and tape.terms is not None and not quiet:
+            console.print(tape.terms, soft_wrap=True)
         if truth is not None:
             write_truth(truth, asked.truth)
         if plot is not None:

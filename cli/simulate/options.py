@@ -141,7 +141,10 @@ Signals = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", rich_help_panel=_SEEN, help="Show no progress.")]
 Replay = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", rich_help_panel=_RECORDED, help="Play a CSV or Parquet file as a machine."),
+    typer.Option(metavar="FILE", rich_help_panel=_RECORDED, help="Play a CSV or Parquet file or a package."),
+]
+Owner = Annotated[
+    str | None, typer.Option(metavar="NAME", rich_help_panel=_RECORDED, help="Of a package, play this owner's data.")
 ]
 TimeColumn = Annotated[str, typer.Option(metavar="NAME", rich_help_panel=_RECORDED, help="Its column of times.")]
 Columns = Annotated[

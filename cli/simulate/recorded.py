@@ -7,10 +7,12 @@ from pathlib import Path
 
 from simulators.errors import InvalidSettingError
 from simulators.machine import Machine
+from simulators.package import Package, read_package
 from simulators.recording import Recording, read_recordings
 from simulators.replay import replay
 from simulators.schedule import moment
 
+_PACKAGE = ".zip"
 _TICK = timedelta(microseconds=1)
 
 
@@ -21,6 +23,8 @@ class Tape:
     recordings: Mapping[str, Recording]
     loop: bool
     own_times: bool
+    terms: str | None = None
+    """Whose data it is, where the file says so."""
 
     @property
     def first(self) -> datetime:
@@ -61,17 +65,37 @@ def tape(
     time: str,
     columns: Iterable[str],
     units: Iterable[str],
+    owner: str | None,
     asset: str | None,
     loop: bool,
     own_times: bool,
 ) -> Tape:
-    """Read a recording; a file without names of assets is called `asset`, or recording-1."""
-    mapped = _pairs(columns, "--column", "NAME=SIGNAL")
-    found = read_recordings(file, time=time, columns=mapped or None, units=_pairs(units, "--unit", "SIGNAL=UCUM"))
+    """Read a recording or a package; a file without names of assets is called `asset`, or recording-1."""
+    mapped, named_units = _pairs(columns, "--column", "NAME=SIGNAL"), _pairs(units, "--unit", "SIGNAL=UCUM")
+    found: Mapping[str, Recording]
+    if file.suffix == _PACKAGE:
+        if mapped or named_units:
+            raise InvalidSettingError(f"{file} says itself what is in it: leave out --column and --unit")
+        package = read_package(file, owner=owner)
+        found, terms = package.recordings, _terms(package)
+    elif owner is not None:
+        raise InvalidSettingError(f"--owner chooses what to play of a package, and {file} is none")
+    else:
+        found, terms = read_recordings(file, time=time, columns=mapped or None, units=named_units), None
     if asset is not None and len(found) > 1:
         raise InvalidSettingError(f"{file} holds {len(found)} assets, which keep their names: leave out --asset")
     named = {asset or name or "recording-1": recording for name, recording in found.items()}
-    return Tape(recordings=named, loop=loop, own_times=own_times)
+    return Tape(recordings=named, loop=loop, own_times=own_times, terms=terms)
+
+
+def _terms(package: Package) -> str:
+    """Say whose it is that is played, and what the platform has to know of it."""
+    licence = f", {' and '.join(package.licences)}" if package.licences else ""
+    assets = ", ".join(package.recordings)
+    return (
+        f"{package.title}: {package.owner}'s data, as {package.reader} may read it{licence}. "
+        f"It stays {package.owner}'s: declare {assets} with nature: replay and home_owner: {package.owner}."
+    )
 
 
 def _pairs(words: Iterable[str], option: str, form: str) -> dict[str, str]:
