@@ -19,6 +19,7 @@ from api.routes import (
     agreements,
     assets,
     catalogue,
+    custody,
     discoveries,
     docs,
     exports,
@@ -87,6 +88,7 @@ def create_app(settings: ApiSettings, *, options_of: sources.OptionsOf | None = 
         tenures,
         agreements,
         accesses,
+        custody,
         ingest,
         discoveries,
     )

@@ -133,6 +133,28 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
     "history": Examples(parameters={"slug": "mill-1"}),
     "accesses": Examples(requests={"Who else read what was yours": "/v1/accesses?whose=others"}),
     "checkpoint": Examples(),
+    "broken_glass": Examples(),
+    "break_glass": Examples(
+        bodies={
+            "a burst of impossible values": {
+                "streams": [_STREAM],
+                "from": "2026-11-21T00:00:00Z",
+                "reason": "values beyond the sensor's range flood the broker",
+                "lasting": "15m",
+            }
+        }
+    ),
+    "erasures": Examples(),
+    "erase": Examples(
+        bodies={
+            "an hour of a machine": {
+                "streams": ["mill-1"],
+                "from": "2031-02-01T08:00:00Z",
+                "until": "2031-02-01T09:00:00Z",
+                "reason": "a run with a secret part",
+            }
+        }
+    ),
     "proof": Examples(parameters={"earlier": 0}),
     "accounts": Examples(
         requests={"One source from a day on": "/v1/ingest/accounts?source=shop-floor&since=2026-11-21"}

@@ -18,6 +18,7 @@ class Permission(StrEnum):
 
     DATA_READ = "data:read"
     DATA_LIVE = "data:live"
+    DATA_ERASE = "data:erase"
     AGREEMENTS_WRITE = "agreements:write"
     DEVICES_WRITE = "devices:write"
     LAB_ADMIN = "lab:admin"

@@ -3,6 +3,7 @@
 Rights are what the database holds for the reader: its own tenures, and for each agreement the stretches that it opens.
 Own stretches never overlap. Where several agreements open the same stretch, the caller names one, or it is the one with
 the smallest floor, then the smallest embargo, then the earliest end, then the id. Two are never mixed in a segment.
+Broken glass serves only whoever names it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -82,13 +83,18 @@ _OWN: Final = Basis(kind=BasisKind.OWN)
 
 def decide(rights: Sequence[Right], agreements: Mapping[UUID, Agreement], ask: Ask) -> Decision:
     """Choose one basis for every stretch; rights come by stream as asked, and by time."""
-    if not agreements:
+    if all(right.agreement is None for right in rights):
         return Decision(segments=tuple(_segment(n, right, right.interval, _OWN) for n, right in enumerate(rights)))
     refused = {id_: refusal for id_, agreement in agreements.items() if (refusal := _refusal(agreement, ask))}
     usable = [
         right
         for right in rights
-        if right.agreement is None or (right.agreement not in refused and ask.basis in {None, right.agreement})
+        if right.agreement is None
+        or (
+            (right.agreement == ask.basis if right.kind is BasisKind.BREAK_GLASS else right.agreement in agreements)
+            and right.agreement not in refused
+            and ask.basis in {None, right.agreement}
+        )
     ]
     bases = {id_: _basis(agreement) for id_, agreement in agreements.items()}
     pieces = [
@@ -97,8 +103,7 @@ def decide(rights: Sequence[Right], agreements: Mapping[UUID, Agreement], ask: A
         for piece in _cut(list(of_tenure), agreements)
     ]
     segments = tuple(
-        _segment(number, right, interval, bases[right.agreement][right.kind] if right.agreement else _OWN)
-        for number, (right, interval) in enumerate(pieces)
+        _segment(number, right, interval, _ground(right, bases)) for number, (right, interval) in enumerate(pieces)
     )
     missed = {right.agreement for right in rights if right.agreement in refused} & _missed(rights, usable)
     return Decision(segments=segments, refusals=tuple(refused[id_] for id_ in sorted(refused) if id_ in missed))
@@ -131,6 +136,14 @@ def _refusal(agreement: Agreement, ask: Ask) -> Refusal | None:
     return None
 
 
+def _ground(right: Right, bases: Mapping[UUID, Mapping[BasisKind, Basis]]) -> Basis:
+    if right.agreement is None:
+        return _OWN
+    if right.kind is BasisKind.BREAK_GLASS:
+        return Basis(kind=right.kind, agreement=right.agreement)
+    return bases[right.agreement][right.kind]
+
+
 def _basis(agreement: Agreement) -> dict[BasisKind, Basis]:
     kept = agreement.terms.enforced
     shape = Shape(
@@ -149,11 +162,13 @@ def _basis(agreement: Agreement) -> dict[BasisKind, Basis]:
 def _cut(rights: Sequence[Right], agreements: Mapping[UUID, Agreement]) -> Iterator[tuple[Right, Interval]]:
     """Cut what may overlap within one tenure into stretches with one right each, in order of time."""
 
-    def preference(right: Right) -> tuple[int, int, Instant, UUID]:
+    def preference(right: Right) -> tuple[int, int, int, Instant, UUID]:
         if right.agreement is None:
-            return 0, 0, NEVER, UUID(int=0)
+            return 0, 0, 0, NEVER, UUID(int=0)
+        if right.agreement not in agreements:
+            return 1, 0, 0, NEVER, right.agreement
         kept = agreements[right.agreement].terms.enforced
-        return kept.resolution_floor or 0, kept.embargo, kept.validity.until, right.agreement
+        return 2, kept.resolution_floor or 0, kept.embargo, kept.validity.until, right.agreement
 
     bounds = sorted({bound for right in rights for bound in (right.interval.start, right.interval.until)})
     chosen: list[tuple[Right, Interval]] = []
@@ -167,7 +182,8 @@ def _cut(rights: Sequence[Right], agreements: Mapping[UUID, Agreement]) -> Itera
         else:
             chosen.append((best, Interval(start=start, until=until)))
     for right, interval in chosen:
-        floor = agreements[right.agreement].terms.enforced.resolution_floor if right.agreement else None
+        under = agreements.get(right.agreement) if right.agreement else None
+        floor = under.terms.enforced.resolution_floor if under else None
         whole = interval if floor is None else snapped(interval, floor)
         if whole is not None:
             yield right, whole

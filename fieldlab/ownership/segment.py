@@ -11,11 +11,15 @@ from fieldlab.readings.origin import Origin
 
 
 class BasisKind(StrEnum):
-    """Why the reader may see a segment; a preview shows an owner its own data as a grantee would see it."""
+    """Why the reader may see a segment; a preview shows an owner its own data as a grantee would see it.
+
+    With broken glass the operator sees another's data in an emergency; the basis has its id for an agreement's.
+    """
 
     OWN = "own"
     AGREEMENT = "agreement"
     PREVIEW = "preview"
+    BREAK_GLASS = "break_glass"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -428,3 +428,34 @@ ledger_checkpoint = Table(
     Column("root", LargeBinary, nullable=False),
     Column("at", _TIME, nullable=False, server_default=func.clock_timestamp()),
 )
+
+break_glass = Table(
+    "break_glass",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=func.gen_random_uuid()),
+    Column("participant_id", ForeignKey(participant.c.id), nullable=False),
+    Column("credential_id", Uuid, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("opened_at", _TIME, nullable=False, server_default=_NOW),
+    Column("closes_at", _TIME, nullable=False),
+    Column("streams", ARRAY(Integer), nullable=False),
+    Column("start", _TIME, nullable=False),
+    Column("until", _TIME, nullable=False),
+)
+
+erasure = Table(
+    "erasure",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=func.gen_random_uuid()),
+    Column("at", _TIME, nullable=False, server_default=_NOW),
+    Column("owner_id", ForeignKey(participant.c.id), nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("streams", ARRAY(Integer), nullable=False),
+    Column("start", _TIME, nullable=False),
+    Column("until", _TIME, nullable=False),
+    Column("samples", BigInteger, nullable=False),
+    Column("rejects", BigInteger, nullable=False),
+    Column("exports", BigInteger, nullable=False),
+)

@@ -33,7 +33,7 @@ SPEED = "mill-1.spindle_speed"
 STATE = "mill-1.state"
 JOINT = "robot-1.joint_1"
 DATA = frozenset({Permission.DATA_READ, Permission.DATA_LIVE, Permission.AGREEMENTS_WRITE})
-ADMIN = DATA | {Permission.LAB_ADMIN}
+ADMIN = DATA | {Permission.LAB_ADMIN, Permission.DATA_ERASE}
 
 DECLARED = Lab.model_validate(
     {

@@ -14,7 +14,7 @@ async def test_me_tells_whom_the_key_speaks_for_and_until_when(quiet_lab: Floor)
     body = (await quiet_lab["lab"].get("/v1/me")).json()
     assert body["participant"] == "lab"
     assert body["principal"].endswith("@lab")
-    assert body["scopes"] == ["agreements:write", "data:live", "data:read", "lab:admin"]
+    assert body["scopes"] == ["agreements:write", "data:erase", "data:live", "data:read", "lab:admin"]
     assert body["expires_at"] == "2050-01-01T00:00:00.000000Z"
 
 

@@ -264,6 +264,8 @@ PLANS = [
     "SELECT * FROM visible.checkpoint()",
     "SELECT * FROM visible.ledger_nodes('{0}', '{0}')",
     "SELECT * FROM visible.seal()",
+    "SELECT * FROM visible.broken_glass()",
+    "SELECT * FROM visible.erasures()",
     "SELECT * FROM visible.receipt(gen_random_uuid(), 1000000)",
     "SELECT * FROM visible.tenure_events('mill-1', 1000000, 1000000)",
 ]
