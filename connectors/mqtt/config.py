@@ -62,7 +62,7 @@ class MqttOptions(BaseModel):
     cert_file: Path | None = None
     key_file: Path | None = None
     keep_alive: Annotated[int, Field(ge=5, le=3600)] = 30
-    receive_maximum: Annotated[int, Field(ge=1, le=65_535)] = 1_000
+    receive_maximum: Annotated[int, Field(ge=1, le=65_535)] = 4_000
     session_expiry_days: Annotated[float, Field(gt=0, le=365)] = 7.0
 
     @model_validator(mode="after")
