@@ -12,6 +12,8 @@ from packaging.requirements import Requirement
 from tests.architecture.checkout import NOT_PRODUCT, ROOT, files, product_modules, product_packages, settings
 
 PROJECT = settings()["project"]
+CLIENT = "fieldlab_client"
+"""The distribution in `client/`, which is installed for development."""
 DISTRIBUTIONS = packages_distributions()
 WITH_ANOTHER = {
     "greenlet": "sqlalchemy",
@@ -41,7 +43,7 @@ def imported(path: Path) -> Iterator[str]:
 
 def foreign(paths: Iterable[Path]) -> dict[str, set[str]]:
     """The distributions that these modules import, each with the modules that do."""
-    ours = {*product_packages(), *NOT_PRODUCT}
+    ours = {*product_packages(), *NOT_PRODUCT, CLIENT}
     found: dict[str, set[str]] = {}
     for path in paths:
         for name in imported(path):

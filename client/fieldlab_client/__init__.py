@@ -1,0 +1,35 @@
+"""A field lab's measurements in a notebook: frames that know their units, owners and terms.
+
+>>> from fieldlab_client import Lab
+>>> lab = Lab("http://127.0.0.1:8000", token)
+>>> lab.trial("first-cut-sme-a").frame()
+"""
+
+from fieldlab_client.catalogue import Catalogue, Coverage, Entry
+from fieldlab_client.errors import Answered, FieldlabClientError, NotWhole, RightEnded
+from fieldlab_client.export import Export
+from fieldlab_client.lab import Lab
+from fieldlab_client.live import Live, Sample
+from fieldlab_client.package import Package
+from fieldlab_client.segment import Gap, Segment
+from fieldlab_client.selection import Selection
+from fieldlab_client.table import Measurements
+
+__all__ = [
+    "Answered",
+    "Catalogue",
+    "Coverage",
+    "Entry",
+    "Export",
+    "FieldlabClientError",
+    "Gap",
+    "Lab",
+    "Live",
+    "Measurements",
+    "NotWhole",
+    "Package",
+    "RightEnded",
+    "Sample",
+    "Segment",
+    "Selection",
+]
