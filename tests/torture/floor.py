@@ -70,6 +70,7 @@ class Floor:
     database_cable: Relay | None
     place: Path
     disk: Path
+    disk_is_small: bool
     health_port: int
     gateway: Child | None = None
 
@@ -131,7 +132,8 @@ class Floor:
 
     @contextmanager
     def full_disk(self) -> Iterator[None]:
-        """Let the gateway's disk be full."""
+        """Let the gateway's disk, which must be small, be full."""
+        assert self.disk_is_small
         filler = self.disk / "filler"
         with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while True:
@@ -148,7 +150,7 @@ async def floor(engine: Engine, broker: Broker, *, opcua_port: int) -> AsyncIter
     assert engine.child is not None, "the database must be a server of our own"
     async with AsyncExitStack() as held:
         place = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="fieldlab-torture-")))
-        disk = held.enter_context(_small_disk(place))
+        disk, small = held.enter_context(_small_disk(place))
         migrated = held.enter_context(template(engine))
         database = held.enter_context(clone(migrated))
         server = Server(engine=engine, child=engine.child)
@@ -164,6 +166,7 @@ async def floor(engine: Engine, broker: Broker, *, opcua_port: int) -> AsyncIter
             database_cable=cable,
             place=place,
             disk=disk,
+            disk_is_small=small,
             health_port=free_port(),
         )
         parts.declare()
@@ -175,15 +178,15 @@ async def floor(engine: Engine, broker: Broker, *, opcua_port: int) -> AsyncIter
 
 
 @contextmanager
-def _small_disk(place: Path) -> Iterator[Path]:
-    """Give a file system of its own that is soon full, where this machine can have one; a directory otherwise."""
-    disk = place / "disk"
+def _small_disk(place: Path) -> Iterator[tuple[Path, bool]]:
+    """Give a file system that is soon full, and True, where this machine can have one; else a directory, and False."""
+    disk, mounted = place / "disk", False
     disk.mkdir()
-    mounted = os.geteuid() == 0 and shutil.which("mount") is not None
-    if mounted:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_DISK}", "tmpfs", str(disk)], check=True)
+    if os.geteuid() == 0 and shutil.which("mount") is not None:
+        command = ["mount", "-t", "tmpfs", "-o", f"size={_DISK}", "tmpfs", str(disk)]
+        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
     try:
-        yield disk
+        yield disk, mounted
     finally:
         if mounted:
             subprocess.run(["umount", "--lazy", str(disk)], check=True)
