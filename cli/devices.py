@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.administration import AdminUrl, administering
-from fieldlab.assets.broker_files import LISTENER, Account, broker_files
+from fieldlab.assets.broker_files import LISTENER, AssetTopics, GatewayAccount, broker_files
 from fieldlab.assets.broker_password import hashed, verifies
 from fieldlab.assets.source import Source
 from fieldlab.errors import InvalidInput, InvalidSettings
@@ -99,22 +100,21 @@ def files(
 ) -> None:
     """Write mosquitto's password and ACL files from the catalogue, and the lines that its listener needs.
 
-    The gateway's password is found where the source's options say. A broker reads the files again at SIGHUP.
+    They are those of all sources at the broker. A gateway's password is found where the source's options say.
+    A broker reads the files again at SIGHUP.
     """
     from fieldlab.storage import devices
 
     with administering(admin_database_url, command="device") as connection:
-        broker = devices.broker_of(connection, source)
-        devices.alone(connection, broker)
-        known, topics = devices.accounts(connection, broker), devices.topics(connection, broker)
+        sources = devices.of_one_broker(connection, devices.broker_of(connection, source))
+        known = [account for one in sources for account in devices.accounts(connection, one)]
+        topics: dict[str, AssetTopics] = {}
+        for one in sources:
+            for asset, own in devices.topics(connection, one, sparkplug=_sparkplug(one) is not None).items():
+                topics[asset] = topics[asset].joined(own) if asset in topics else own
     directory.mkdir(parents=True, exist_ok=True)
-    subscriptions = broker.options.get("topics")
-    written = broker_files(
-        gateway=_gateway(broker, directory / PASSWORDS),
-        subscriptions=[str(one) for one in subscriptions] if isinstance(subscriptions, list) else [],
-        devices=known,
-        assets=topics,
-    )
+    gateways = [_gateway(one, directory / PASSWORDS) for one in sources]
+    written = broker_files(gateways=gateways, devices=known, assets=topics)
     contents = {LISTENER_FILE: LISTENER, RIGHTS: written.rights, PASSWORDS: written.passwords}
     changed = [name for name, content in contents.items() if _replace(directory / name, content)]
     for remark in written.remarks:
@@ -122,7 +122,13 @@ def files(
     typer.echo(f"{len(known)} devices; {', '.join(changed)} written: reload the broker." if changed else "Up to date.")
 
 
-def _gateway(source: Source, passwords: Path) -> Account:
+def _sparkplug(source: Source) -> Mapping[str, object] | None:
+    """Give the options of a Sparkplug source's payload; None for another format."""
+    payload = source.options.get("payload")
+    return payload if isinstance(payload, Mapping) and payload.get("format") == "sparkplug" else None
+
+
+def _gateway(source: Source, passwords: Path) -> GatewayAccount:
     """Give the gateway's account; its line in the file that is there is kept while the password is the same."""
     user, variable, file = (source.options.get(key) for key in ("user", "password_env", "password_file"))
     where = f"Source {source.slug}"
@@ -141,7 +147,15 @@ def _gateway(source: Source, passwords: Path) -> Account:
         raise InvalidSettings(f"{where}: set {variable or 'options.password_env'} to the gateway's password there.")
     lines = passwords.read_text(encoding="utf-8").splitlines() if passwords.exists() else []
     kept = next((line.partition(":")[2] for line in lines if line.startswith(f"{user}:")), "")
-    return Account(user=user, password_hash=kept if verifies(password, kept) else hashed(password))
+    payload, subscriptions = _sparkplug(source), source.options.get("topics")
+    host_id = None if payload is None else payload.get("host_id")
+    return GatewayAccount(
+        user=user,
+        password_hash=kept if verifies(password, kept) else hashed(password),
+        subscriptions=tuple(map(str, subscriptions)) if isinstance(subscriptions, list) else (),
+        sparkplug=payload is not None,
+        host_id=host_id if isinstance(host_id, str) else None,
+    )
 
 
 def _replace(path: Path, content: str) -> bool:

@@ -1,11 +1,12 @@
 """What a broker lets whom do, as mosquitto's password and ACL files: a pure account of the catalogue.
 
-A device publishes on its own asset's topics, and on nothing else, and hears nothing. The gateway hears what its source
-subscribes to, and publishes nothing.
+A device publishes on its own asset's topics, and on nothing else, and hears nothing. A gateway's user hears what its
+source subscribes to, and publishes nothing. Sparkplug B needs more: an edge node hears commands to itself and whether
+its host is online; the host says that it is, and commands.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,6 +14,8 @@ from fieldlab.assets.topic import covers, is_topic, topic_of
 from fieldlab.errors import Conflict
 
 _SHARED: Final = "$share/"
+_SPARKPLUG: Final = "spBv1.0"
+_NODE_LEVELS: Final = (3, 4)
 _HEAD: Final = "# Written by `fieldlab device files` from the catalogue; changes by hand are lost.\n"
 
 LISTENER: Final = (
@@ -35,6 +38,18 @@ class Account:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class GatewayAccount(Account):
+    """The gateway as the user of one source, and the filters that it subscribes to.
+
+    `sparkplug` tells that it is a Sparkplug host application, `host_id` under which name where that is configured.
+    """
+
+    subscriptions: tuple[str, ...] = ()
+    sparkplug: bool = False
+    host_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DeviceAccount(Account):
     """A device of an asset."""
 
@@ -43,10 +58,22 @@ class DeviceAccount(Account):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AssetTopics:
-    """Where an asset's values come from at this broker: the addresses that are bound, and the filters declared."""
+    """Where an asset's values come from at this broker: the addresses that are bound, and the filters declared.
+
+    `metrics` are addresses of Sparkplug metrics, whose messages go by other topics than the address.
+    """
 
     addresses: tuple[str, ...]
     declared: tuple[str, ...]
+    metrics: tuple[str, ...] = ()
+
+    def joined(self, other: "AssetTopics") -> "AssetTopics":
+        """Give this and what the asset publishes on for another source of the same broker."""
+        return AssetTopics(
+            addresses=(*self.addresses, *other.addresses),
+            declared=tuple(dict.fromkeys([*self.declared, *other.declared])),
+            metrics=(*self.metrics, *other.metrics),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,32 +87,34 @@ class BrokerFiles:
 
 def broker_files(
     *,
-    gateway: Account,
-    subscriptions: Sequence[str],
+    gateways: Sequence[GatewayAccount],
     devices: Sequence[DeviceAccount],
     assets: Mapping[str, AssetTopics],
 ) -> BrokerFiles:
     """Write the files of one broker.
 
     Raises Conflict where a declared filter covers what another asset publishes on, as its devices could then speak for
-    the other's.
+    the other's, and where two have one user: a client's id is its user's name, so each would put the other out.
     """
+    _refuse_shared_users([*gateways, *devices])
     remarks: list[str] = []
     topics = {slug: _topics(slug, one, remarks) for slug, one in sorted(assets.items())}
     _keep_apart(topics, assets, remarks)
-    if any(one.startswith(_SHARED) for one in subscriptions):
+    if any(one.startswith(_SHARED) for gateway in gateways for one in gateway.subscriptions):
         remarks.append(
             "A device that knows the group's name of a shared subscription can join it, and what it is sent is lost: "
             "mosquitto's files cannot forbid it. Give the group a long random name."
         )
-    lines = [_HEAD.rstrip(), f"user {gateway.user}"]
-    lines += [f"topic read {_unshared(one)}" for one in subscriptions]
+    lines = [_HEAD.rstrip()]
+    for gateway in sorted(gateways, key=lambda one: one.user):
+        lines += ["", f"user {gateway.user}", *_rights_of(gateway, remarks)]
     for device in sorted(devices, key=lambda one: one.user):
         lines += ["", f"# {device.asset}", f"user {device.user}"]
         lines += [f"topic write {topic}" for topic in topics.get(device.asset, ())]
+        lines += [f"topic read {topic}" for topic in _heard_by_edge(assets.get(device.asset))]
         if not topics.get(device.asset):
             remarks.append(f"{device.user} may publish nothing: no topic of {device.asset} is bound or declared here.")
-    accounts = [gateway, *sorted(devices, key=lambda one: one.user)]
+    accounts = [*sorted(gateways, key=lambda one: one.user), *sorted(devices, key=lambda one: one.user)]
     passwords = "".join(f"{one.user}:{one.password_hash}\n" for one in accounts)
     return BrokerFiles(passwords=passwords, rights="\n".join(lines) + "\n", remarks=tuple(remarks))
 
@@ -97,7 +126,62 @@ def _topics(slug: str, asset: AssetTopics, remarks: list[str]) -> tuple[str, ...
         for topic in bound
         if not is_topic(topic)
     ]
-    return tuple(dict.fromkeys([*(topic for topic in bound if is_topic(topic)), *asset.declared]))
+    own = (topic for topic in bound if is_topic(topic))
+    nodes = (f"{_SPARKPLUG}/{topic}" for node in _nodes(asset) for topic in _said_by(*node))
+    return tuple(dict.fromkeys([*own, *nodes, *asset.declared]))
+
+
+def _refuse_shared_users(accounts: Sequence[Account]) -> None:
+    seen = set[str]()
+    for one in accounts:
+        if one.user in seen:
+            raise Conflict(f"Two have the user {one.user} at one broker, and would put each other out; rename one.")
+        seen.add(one.user)
+
+
+def _rights_of(gateway: GatewayAccount, remarks: list[str]) -> list[str]:
+    lines = [f"topic read {_unshared(one)}" for one in gateway.subscriptions]
+    if not gateway.sparkplug:
+        return lines
+    if gateway.host_id is None:
+        remarks.append(
+            f"{gateway.user} may say of any Sparkplug host that it is online; name it in options.payload.host_id."
+        )
+    state = f"{_SPARKPLUG}/STATE/{gateway.host_id or '+'}"
+    groups = dict.fromkeys(_group(_unshared(one)) for one in gateway.subscriptions)
+    commands = [f"topic write {_SPARKPLUG}/{group}/NCMD/+" for group in groups if group]
+    return [*lines, f"topic readwrite {state}", *commands]
+
+
+def _group(filter_: str) -> str | None:
+    """Give the group of edge nodes that a filter is about: `+` for all of them, None for none."""
+    levels = filter_.split("/")
+    if levels[0] not in {_SPARKPLUG, "+", "#"}:
+        return None
+    return "+" if len(levels) == 1 or levels[1] == "#" else levels[1]
+
+
+def _nodes(asset: AssetTopics) -> list[tuple[str, str]]:
+    """Give group and name of each edge node that sends the asset's metrics."""
+    found = dict[tuple[str, str], None]()
+    for address in asset.metrics:
+        levels = topic_of(address).split("/")
+        if levels[0] == _SPARKPLUG and len(levels) in _NODE_LEVELS and is_topic("/".join(levels)):
+            found[levels[1], levels[2]] = None
+    return sorted(found)
+
+
+def _said_by(group: str, node: str) -> Iterator[str]:
+    for verb in ("NBIRTH", "NDATA", "NDEATH"):
+        yield f"{group}/{verb}/{node}"
+    for verb in ("DBIRTH", "DDATA", "DDEATH"):
+        yield f"{group}/{verb}/{node}/+"
+
+
+def _heard_by_edge(asset: AssetTopics | None) -> list[str]:
+    nodes = _nodes(asset) if asset is not None else []
+    commands = [f"{_SPARKPLUG}/{group}/{rest}" for group, node in nodes for rest in (f"NCMD/{node}", f"DCMD/{node}/+")]
+    return [*commands, f"{_SPARKPLUG}/STATE/+"] if commands else []
 
 
 def _keep_apart(topics: Mapping[str, Iterable[str]], assets: Mapping[str, AssetTopics], remarks: list[str]) -> None:

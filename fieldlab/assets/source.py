@@ -22,6 +22,8 @@ class Wire(StrEnum):
 SCHEMES: Final[Mapping[Wire, tuple[str, ...]]] = {Wire.MQTT: ("mqtt", "mqtts"), Wire.OPCUA: ("opc.tcp",)}
 """How the URLs of each wire's sources begin."""
 
+_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
@@ -32,6 +34,15 @@ class Source:
     wire: Wire
     url: str
     options: Options = field(default_factory=dict)
+
+
+def broker_address(url: str) -> tuple[str, int | None]:
+    """Give host and port of a broker, as far as its URL tells them: two sources with the same are at one broker."""
+    try:
+        parts = urlsplit(url)
+        return parts.hostname or url, parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return url, None
 
 
 def url_fault(wire: Wire, url: str) -> str | None:

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from fieldlab.assets.broker_files import AssetTopics, DeviceAccount
 from fieldlab.assets.broker_password import hashed, new_password
-from fieldlab.assets.source import Source, Wire
+from fieldlab.assets.source import Source, Wire, broker_address
 from fieldlab.errors import Conflict, NotFound
 from fieldlab.readings.instant import Instant
 
@@ -86,10 +86,7 @@ class IssuedDevice:
 
 def broker_of(connection: Connection, slug: str | None) -> Source:
     """Give the broker of this name, or the only one; raises NotFound that names those there are."""
-    brokers = {
-        row.slug: Source(id=row.id, slug=row.slug, wire=Wire(row.wire), url=row.url, options=row.options)
-        for row in connection.execute(_SOURCES)
-    }
+    brokers = _brokers(connection)
     if slug is None and len(brokers) == 1:
         return next(iter(brokers.values()))
     if slug is None or slug not in brokers:
@@ -98,14 +95,10 @@ def broker_of(connection: Connection, slug: str | None) -> Source:
     return brokers[slug]
 
 
-def alone(connection: Connection, source: Source) -> None:
-    """Raise Conflict if another source reads from the same broker: files of one would lock out the other's gateway."""
-    others = [row.slug for row in connection.execute(_SOURCES) if row.url == source.url and row.id != source.id]
-    if others:
-        raise Conflict(
-            f"{source.slug} and {', '.join(others)} are one broker, and its files are written for one source; "
-            "join them into one, with the topics of all."
-        )
+def of_one_broker(connection: Connection, source: Source) -> list[Source]:
+    """Give the sources that read from the same broker as this one, which is among them, by slug."""
+    place = broker_address(source.url)
+    return [one for one in _brokers(connection).values() if broker_address(one.url) == place]
 
 
 def add(connection: Connection, *, asset: str, source: Source, user: str) -> IssuedDevice:
@@ -157,9 +150,22 @@ def accounts(connection: Connection, source: Source) -> list[DeviceAccount]:
     ]
 
 
-def topics(connection: Connection, source: Source) -> dict[str, AssetTopics]:
-    """Give what each asset publishes on at a broker; declared topics hold at every broker."""
+def topics(connection: Connection, source: Source, *, sparkplug: bool = False) -> dict[str, AssetTopics]:
+    """Give what each asset publishes on for a source; declared topics hold at every broker.
+
+    `sparkplug` tells that the source's addresses are those of Sparkplug metrics.
+    """
     found: dict[str, AssetTopics] = {}
     for row in connection.execute(_TOPICS, {"source": source.id}):
-        found[row.asset] = AssetTopics(addresses=tuple(row.addresses or ()), declared=tuple(row.topics))
+        bound = tuple(row.addresses or ())
+        found[row.asset] = AssetTopics(
+            addresses=() if sparkplug else bound, metrics=bound if sparkplug else (), declared=tuple(row.topics)
+        )
     return found
+
+
+def _brokers(connection: Connection) -> dict[str, Source]:
+    return {
+        row.slug: Source(id=row.id, slug=row.slug, wire=Wire(row.wire), url=row.url, options=row.options)
+        for row in connection.execute(_SOURCES)
+    }

@@ -1,6 +1,7 @@
 """A device that nobody knew is plugged in over the network, from its first message to its stream."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from gateway.process import run
 from tests.integration.api.lab import Floor, floor
 from tests.servers.broker import Broker
 from tests.servers.database import Database
+from tests.servers.mosquitto import mosquitto
+from tests.servers.unavailable import Unavailable
 
 PATIENCE = 60.0
 
@@ -87,3 +90,57 @@ async def test_an_unknown_device_is_discovered_bound_and_its_first_samples_are_s
         )
         assert [row[2] for row in rows["rows"]] == [1.0, 2.0], "what came before the binding is stored"
         assert (await operator.get("/v1/discoveries")).json()["items"] == []
+
+
+@pytest.mark.parametrize("engine_server", ["plain"], indirect=True)
+async def test_one_gateway_takes_from_several_brokers_and_goes_on_when_one_is_gone(
+    database: Database, tmp_path: Path
+) -> None:
+    try:
+        brokers = contextlib.ExitStack()
+        one, other = brokers.enter_context(mosquitto()), brokers.enter_context(mosquitto())
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    with brokers:
+        async with floor(database) as lab, gateway(database, tmp_path):
+            operator = lab["lab"]
+            for slug, broker, asset, stream in (
+                ("north", one, "mill-1", "spindle_speed"),
+                ("south", other, "robot-1", "power"),
+            ):
+                options = {"topics": ["lab/#"], "payload": {"format": "scalar"}}
+                source = {
+                    "slug": slug,
+                    "wire": "mqtt",
+                    "url": f"mqtt://{broker.host}:{broker.port}",
+                    "options": options,
+                }
+                assert (await operator.post("/v1/sources", json=source)).status_code == 201
+                topic = f"lab/{asset}/{stream}"
+                await discovered(lab, broker, slug, topic)
+                asked = {"source": slug, "asset": asset, "address": topic, "stream": stream}
+                assert (await operator.post("/v1/discoveries/bind", json=asked)).status_code == 201
+            await asyncio.to_thread(other.stop)
+            await publish(one, "lab/mill-1/spindle_speed", "41")
+            await newest(lab, "mill-1.spindle_speed", 41.0)
+            await asyncio.to_thread(other.start)
+            await publish(other, "lab/robot-1/power", "42")
+            await newest(lab, "robot-1.power", 42.0, reader="researcher")
+
+
+async def discovered(lab: Floor, broker: Broker, source: str, topic: str) -> None:
+    """Publish until the address is discovered at its source."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            await publish(broker, topic, "1")
+            found = (await lab["lab"].get("/v1/discoveries", params={"source": source})).json()["items"]
+            if [item["address"] for item in found] == [topic]:
+                return
+            await asyncio.sleep(0.2)
+
+
+async def newest(lab: Floor, stream: str, value: float, *, reader: str = "lab") -> None:
+    await eventually(
+        lambda: lab[reader].get("/v1/latest", params={"stream": stream}),
+        lambda answer: [row[2] for row in answer.get("rows", ())] == [value],
+    )

@@ -7,7 +7,9 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import LiteralString
 
+import psycopg
 import pytest
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -128,7 +130,11 @@ class Floor:
         return self.run("device", "add", asset, *words).split()[3]
 
     def write(self, directory: Path) -> None:
-        self.run("device", "files", "--directory", str(directory))
+        self.run("device", "files", "--source", "floor", "--directory", str(directory))
+
+    def execute(self, statement: LiteralString) -> None:
+        with psycopg.connect(self.environment["FIELDLAB_ADMIN_DATABASE_URL"]) as connection:
+            connection.execute(statement)
 
     def guest(self, user: str, password: str, *, client_id: str = "", will: str | None = None) -> Guest:
         assert self.broker is not None
@@ -284,15 +290,56 @@ def test_files_that_say_the_same_are_left_alone(floor: Floor) -> None:
     assert floor.password not in listed
 
 
-def test_files_of_a_broker_with_two_sources_are_refused(floor: Floor) -> None:
-    floor.run("source", "add", "mqtt://127.0.0.1", "--name", "second", "--topic", "other/#")
-    assert "floor and second are one broker" in failing(
-        floor, "device", "files", "--source", "floor", "--directory", "x"
+def test_two_sources_at_one_broker_have_one_set_of_files_and_each_a_user_of_its_own(floor: Floor) -> None:
+    words = ("source", "add", "mqtt://127.0.0.1:1883", "--name", "second", "--topic", "lab/mill-2/#")
+    floor.run(*words, "--option", "user=gateway", "--option", "password_env=FLOOR_PASSWORD")
+    assert "the user gateway at one broker" in failing(
+        floor, "device", "files", "--source", "floor", "--directory", "x", known=True
     )
+    floor.run(*words, "--option", "user=other", "--option", "password_env=FLOOR_PASSWORD")
+    assert floor.broker is not None
+    floor.broker.reload()
+    first, second = floor.gateway("lab/#"), floor.guest("other", PASSWORD)
+    second.subscribe("lab/#")
+    mill = floor.guest("mill-1", floor.password)
+    assert mill.publish(OWN) == "Success"
+    assert heard(first, 1) == [OWN]
+    assert second.received == [], "each hears what its own source subscribes to"
 
 
-def failing(floor: Floor, *words: str) -> str:
-    done = CliRunner().invoke(app, list(words), env={**floor.environment, "FLOOR_PASSWORD": ""})
+def test_a_sparkplug_edge_speaks_as_its_own_node_and_is_commanded_by_the_host(floor: Floor) -> None:
+    floor.run(
+        *("source", "add", "mqtt://127.0.0.1", "--name", "cells", "--topic", "spBv1.0/hall/#"),
+        *("--option", "payload={format: sparkplug, host_id: lab-host}"),
+        *("--option", "user=host", "--option", "password_env=FLOOR_PASSWORD"),
+    )
+    floor.execute(
+        "INSERT INTO fieldlab.binding (source_id, address, stream_id) SELECT q.id, 'spBv1.0/hall/cell/mill#p', s.id"
+        " FROM fieldlab.source AS q, fieldlab.stream AS s JOIN fieldlab.asset AS a ON a.id = s.asset_id"
+        " WHERE q.slug = 'cells' AND a.slug = 'mill-2' AND s.name = 'power'"
+    )
+    password = floor.add("mill-2", "--source", "cells", "--user", "edge")
+    assert floor.broker is not None
+    floor.broker.reload()
+    host, edge = floor.guest("host", PASSWORD), floor.guest("edge", password)
+    host.subscribe("spBv1.0/hall/#")
+    for topic in ("spBv1.0/hall/NCMD/cell", "spBv1.0/hall/NCMD/other", "spBv1.0/STATE/+"):
+        edge.subscribe(topic)
+    own = ["spBv1.0/hall/NBIRTH/cell", "spBv1.0/hall/DDATA/cell/mill", "spBv1.0/hall/NDEATH/cell"]
+    assert [edge.publish(topic) for topic in own] == ["Success"] * 3
+    for topic in ("spBv1.0/hall/NDATA/other", "spBv1.0/hall/NCMD/cell", "spBv1.0/STATE/lab-host", OWN):
+        assert edge.publish(topic) == REFUSED, topic
+    assert host.publish("spBv1.0/STATE/lab-host") == "Success"
+    assert host.publish("spBv1.0/hall/NCMD/cell") == host.publish("spBv1.0/hall/NCMD/other") == "Success"
+    assert host.publish("spBv1.0/STATE/another") == host.publish("spBv1.0/hall/NDATA/cell") == REFUSED
+    assert heard(edge, 2) == ["spBv1.0/STATE/lab-host", "spBv1.0/hall/NCMD/cell"]
+    assert set(heard(host, 3)) >= set(own)
+
+
+def failing(floor: Floor, *words: str, known: bool = False) -> str:
+    """Run what cannot be done, and give what is said; the gateway's password is not `known` unless it is told."""
+    environment = floor.environment if known else {**floor.environment, "FLOOR_PASSWORD": ""}
+    done = CliRunner().invoke(app, list(words), env=environment)
     assert done.exit_code
     return str(done.exception)
 
