@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,11 +77,12 @@ class Floor:
         self.gateway_process = child
         return child
 
-    def api(self) -> httpx.Client:
-        """Start the query service; gives a client of the lab's operator."""
+    def api(self, *, scopes: Sequence[str] = ()) -> httpx.Client:
+        """Start the query service; gives a client of the lab's operator, with the usual scopes or these."""
         self.api_port = free_port()
         self._stays("api", "--port", str(self.api_port), environment={"FIELDLAB_API_DATABASE_URL": self.database.api})
-        token = self._once("key", "create", "--participant", "lab").strip().splitlines()[0]
+        wanted = [word for scope in scopes for word in ("--scope", scope)]
+        token = self._once("key", "create", "--participant", "lab", *wanted).strip().splitlines()[0]
         headers = {"Authorization": f"Bearer {token}"}
         client = self.processes.enter_context(
             httpx.Client(base_url=f"http://127.0.0.1:{self.api_port}", headers=headers)

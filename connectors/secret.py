@@ -1,11 +1,16 @@
 """Where a password comes from: an environment variable or a file, that the options name; never the options."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from fieldlab.assets.source import Source
 from fieldlab.errors import InvalidSettings
+
+_OWN: Final = re.compile(r"(?i)fieldlab_\w*(?:database_url|admin_password|gateway_password|api_password)|pg\w*")
+_SYSTEM: Final = {"proc", "sys", "dev"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,9 +39,16 @@ def secret_of(
 ) -> Secret:
     """Find the secret that `options.<name>_env` or `options.<name>_file` names; reads no file yet.
 
-    Raises InvalidSettings for a variable that is not set, or when both are given.
+    Raises InvalidSettings for a variable that is not set, or when both are given. Whoever may configure sources names
+    the variable, and the server that gets the secret: so the platform's own are refused.
     """
     key = f"Source {source.slug}: options.{name}"
+    if variable is not None and _OWN.fullmatch(variable):
+        raise InvalidSettings(
+            f"{key}_env names a secret of the platform itself; give the source a variable of its own."
+        )
+    if file is not None and _SYSTEM & set(file.parts[:2]):
+        raise InvalidSettings(f"{key}_file names {file}, which is no file of a secret; name one that holds it alone.")
     if variable is not None and file is not None:
         raise InvalidSettings(f"{key}_env and {name}_file are both given; keep one.")
     if variable is not None and variable not in environment:

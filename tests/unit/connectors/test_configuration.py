@@ -187,3 +187,21 @@ def test_a_gateway_name_that_brokers_do_not_take_is_refused() -> None:
     source = Source(id=1, slug="mill", wire=Wire.MQTT, url="mqtt://broker", options=MQTT)
     with pytest.raises(InvalidSettings, match="client id"):
         build(source, client_name="hall #4", environment={})
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"password_env": "FIELDLAB_GATEWAY_DATABASE_URL"}, "a secret of the platform itself"),
+        ({"password_env": "FIELDLAB_ADMIN_PASSWORD"}, "a secret of the platform itself"),
+        ({"password_env": "PGPASSWORD"}, "a secret of the platform itself"),
+        ({"password_file": "/proc/self/environ"}, "no file of a secret"),
+    ],
+    ids=["database url", "password", "libpq", "environment"],
+)
+def test_a_source_cannot_send_the_platforms_own_secrets_to_a_server(option: dict[str, object], said: str) -> None:
+    options = {"topics": ["lab/#"], "user": "gateway", **option}
+    source = Source(id=1, slug="floor", wire=Wire.MQTT, url="mqtt://elsewhere", options=options)
+    with pytest.raises(InvalidSettings, match=said) as refused:
+        build(source, client_name="g", environment=dict.fromkeys(map(str, option.values()), "of the platform"))
+    assert "of the platform" not in str(refused.value).replace("a secret of the platform itself", "")
