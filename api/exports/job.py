@@ -81,6 +81,7 @@ async def run(engine: AsyncEngine, place: Place, job: ExportJob, tell: Callable[
     try:
         size, digest = await working
         end = progress.end(EndKind.ANSWERED)
+        await export_jobs.note(engine, job.ticket, progress=1, rows=progress.rows)
         await export_jobs.finish(engine, job.ticket, ExportState.READY, size=size, sha256=digest)
     except Unavailable:
         _log.warning("export %s waits: the database cannot be reached", job.id)

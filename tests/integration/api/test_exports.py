@@ -61,7 +61,9 @@ async def package(lab: Floor, who: str, **question: object) -> zipfile.ZipFile:
     assert answer.status_code == 200
     assert sha256(answer.content).hexdigest() == shown["sha256"]
     assert (len(answer.content), shown["progress"]) == (shown["size"], 1.0)
-    return zipfile.ZipFile(io.BytesIO(answer.content))
+    packed = zipfile.ZipFile(io.BytesIO(answer.content))
+    assert shown["rows"] == sum(stream["rows"] for stream in manifest(packed)["streams"])
+    return packed
 
 
 def table(of: zipfile.ZipFile, reference: str) -> "pa.Table":
