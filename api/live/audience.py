@@ -1,5 +1,6 @@
 """Those who asked the same question with the same key: decided once, written once, sent to each."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -147,6 +148,11 @@ class Audience:
         }
         return Event(kind=Kind.MISSED, data=data, position=self.positions.write(until))
 
+    def segments(self, numbers: Iterable[int], memory: Memory) -> list[Segment]:
+        """Give segments by their numbers, as whoever has this memory or the others were told of them."""
+        told = {**self.memory.told, **memory.told}
+        return [replace(told[number].segment, number=number) for number in numbers]
+
     def untold(self, memory: Memory) -> list[Event]:
         """Give an event for each segment of which others know more: for whoever joins them."""
         return [
@@ -178,6 +184,7 @@ class Audience:
                 data={"rows": [self._row(sample, self._number(segment), memory.newest) for sample, segment in part]},
                 position=self.positions.write(place),
                 rows=len(part),
+                counts=Counter(self._number(segment) for _, segment in part),
                 start=min(times),
                 until=Instant(max(times) + 1),
             )

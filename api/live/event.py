@@ -1,6 +1,7 @@
 """What a listener is sent: events with a name, a JSON document, and the position to go on from."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final
@@ -36,13 +37,15 @@ class Reason(StrEnum):
 class Event:
     """One event, written once for all who get it.
 
-    `position` is where whoever got it goes on from; `rows` is how many samples it has, measured in `[start, until)`.
+    `position` is where whoever got it goes on from; `rows` is how many samples it has, measured in `[start, until)`,
+    and `counts` how many of them each segment has, by its number.
     """
 
     kind: Kind
     data: dict[str, Any]
     position: str | None = None
     rows: int = 0
+    counts: Mapping[int, int] = field(default_factory=dict)
     start: Instant | None = None
     until: Instant | None = None
 

@@ -1,8 +1,10 @@
 """Following: from the first decision, over what came since a position, to what arrives."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -12,7 +14,9 @@ from api.live.event import Event, Kind, Reason, ended
 from api.live.hub import PAGE, Hub, teach, why
 from api.live.position import Positions
 from api.live.reader import Reader
+from api.sealer import Ends
 from fieldlab.errors import Unauthenticated, Unavailable
+from fieldlab.ownership.access import Access, AccessKind, End, EndKind
 from fieldlab.ownership.decision import Ask
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.readings.instant import Instant
@@ -41,10 +45,25 @@ class Request:
 class Following:
     """A reader's way through one answer; made by `opened`, it must be closed."""
 
-    def __init__(self, hub: Hub, engine: AsyncEngine, audience: Audience, *, start: Place, lost: Place | None) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        engine: AsyncEngine,
+        audience: Audience,
+        *,
+        ends: Ends,
+        request: Request,
+        start: Place,
+        lost: Place | None,
+    ) -> None:
         self._hub = hub
         self._engine = engine
         self._audience = audience
+        self._ends = ends
+        self._request = request
+        self._given: dict[int, int] = {}
+        self._notes: list[tuple[UUID, tuple[int, ...]]] = []
+        self._ended = EndKind.BROKEN, ""
         self._start = start
         self._lost = lost
         self._memory = Memory()
@@ -62,9 +81,21 @@ class Following:
         if events and events[-1].kind is Kind.END:
             raise Unauthenticated("This token is no longer valid: it has expired or was revoked.")
         self._audience.require()
+        await self._note(self._memory.told)
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        """Give what to send, one event after the other; an answer that ends by itself says why."""
+        """Give what to send; an answer that ends by itself says why. What leaves is in the ledger before it leaves."""
+        async with aclosing(self._events()) as events:
+            async for event in events:
+                if unnoted := event.counts.keys() - self._given.keys():
+                    await self._note(unnoted)
+                for number, rows in event.counts.items():
+                    self._given[number] += rows
+                if event.kind is Kind.END:
+                    self._ended = EndKind.CUT, str(event.data["reason"])
+                yield event
+
+    async def _events(self) -> AsyncGenerator[Event, None]:
         audience, reader = self._audience, self._reader
         yield audience.head(self._start, self._memory)
         if self._lost is not None:
@@ -88,9 +119,25 @@ class Following:
                 return
 
     def close(self) -> None:
-        """Listen no more."""
+        """Listen no more, and tell the ledger what had left."""
+        kind, reason = self._ended
+        for access, numbers in self._notes:
+            rows = [self._given[number] for number in numbers]
+            self._ends.add(End(access=access, rows=rows, kind=kind, reason=reason))
         self._hub.leave(self._audience, self._reader)
         self._hub.dismiss()
+
+    async def _note(self, numbers: Iterable[int]) -> None:
+        fresh = tuple(sorted(numbers))
+        access = Access(
+            kind=AccessKind.LIVE,
+            segments=self._audience.segments(fresh, self._memory),
+            question=self._request.question,
+            purpose=self._request.ask.purpose,
+        )
+        await live.noted(self._audience.scope, self._engine, access)
+        self._notes.append((access.id, fresh))
+        self._given.update(dict.fromkeys(fresh, 0))
 
     async def _caught_up(self, place: Place) -> AsyncGenerator[Event, None]:
         """Give what came since a place, until there is little left; then listen, and give what came until then."""
@@ -130,7 +177,9 @@ class Following:
         return turn.place, events
 
 
-async def opened(hub: Hub, engine: AsyncEngine, cursors: Cursors, scope: ReadScope, request: Request) -> Following:
+async def opened(
+    hub: Hub, engine: AsyncEngine, ends: Ends, cursors: Cursors, scope: ReadScope, request: Request
+) -> Following:
     """Decide on a request before anything is sent.
 
     Raises NotFound for a stream that is not there or hidden, InvalidCursor for a position of another question or
@@ -150,7 +199,15 @@ async def opened(hub: Hub, engine: AsyncEngine, cursors: Cursors, scope: ReadSco
 
         key = scope.credential, repr(sorted(request.question.items())), tuple(stream.key for stream in streams)
         audience = hub.enter(key, made)
-        following = Following(hub, engine, audience, start=start, lost=None if known is not None else place)
+        following = Following(
+            hub,
+            engine,
+            audience,
+            ends=ends,
+            request=request,
+            start=start,
+            lost=None if known is not None else place,
+        )
         following.know(known or {})
         await following.decide()
     except BaseException:

@@ -47,7 +47,7 @@ def router() -> APIRouter:
         scope.require(Permission.DATA_LIVE)
         asked = query.request(request.headers.get("data-purpose"), last_event_id)
         async with refusals_noted(scope, desk):
-            following = await opened(desk.hub, desk.engine, desk.cursors, scope, asked)
+            following = await opened(desk.hub, desk.engine, desk.ends, desk.cursors, scope, asked)
         return EventStream(following)
 
     return routes

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from fieldlab.assets.asset import Stream
+from fieldlab.ownership.access import Access
 from fieldlab.ownership.agreement import Agreement
 from fieldlab.ownership.decision import Right
 from fieldlab.ownership.interval import Interval
@@ -23,12 +24,12 @@ from fieldlab.ownership.segment import BasisKind
 from fieldlab.readings.instant import MINUTE, NEVER, Instant
 from fieldlab.readings.origin import Origin, origin_of
 from fieldlab.readings.status import shown
-from fieldlab.storage import agreements
+from fieldlab.storage import agreements, ledger
 from fieldlab.storage.catalogue import wanted
 from fieldlab.storage.columns import fetch
 from fieldlab.storage.database import POSTGRES_EPOCH
 from fieldlab.storage.selection import Wanted
-from fieldlab.storage.transaction import Bound, reached, reading
+from fieldlab.storage.transaction import Bound, adding, reached, reading
 
 _MOMENT: Final = text("SELECT visible.moment() AS moment, now() AS at")
 """What is committed now, sealed, and the database's clock."""
@@ -137,6 +138,12 @@ async def newest(
             return None
         asked = {"streams": [*streams], "moment": since.sealed}
         return {row.stream: row.time for row in await bound.connection.execute(_NEWEST, asked)}
+
+
+async def noted(scope: ReadScope, engine: AsyncEngine, access: Access) -> None:
+    """Write into the ledger that somebody follows these segments; how many rows left is told when it ends."""
+    async with adding(scope, engine) as bound:
+        await ledger.note(bound, access)
 
 
 async def signed(scope: ReadScope, engine: AsyncEngine, ids: Iterable[UUID]) -> Mapping[UUID, Agreement]:

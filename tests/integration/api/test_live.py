@@ -289,3 +289,21 @@ async def test_many_listen_at_once_and_each_gets_everything(open_lab: Served) ->
     for values in await asyncio.gather(*listening):
         assert values == [second + part / 10 for second in range(3) for part in range(10)]
     assert looks - before < 3 * 40
+
+
+async def test_the_ledger_says_what_left_before_it_left_and_how_it_ended(open_lab: Served) -> None:
+    lab = open_lab.lab
+    async with open_lab.listen(lab.tokens["lab"], CURRENT) as listener:
+        await arrive(lab, CURRENT, [at(1), at(2), at(1, since=Instant(EIGHT - 60 * SECOND))])
+        await listener.rows(3)
+    with psycopg.connect(lab.database.admin) as admin:
+        found: list[tuple[object, ...]] = []
+        async with asyncio.timeout(60):
+            while len(found) < 2:
+                await asyncio.sleep(0.1)
+                found = admin.execute(
+                    "SELECT a.kind, p.slug, a.owners = ARRAY[p.id], e.outcome, e.rows FROM fieldlab.access AS a"
+                    " JOIN fieldlab.access_end AS e ON e.access_id = a.id"
+                    " JOIN fieldlab.participant AS p ON p.id = a.participant_id ORDER BY a.at"
+                ).fetchall()
+    assert found == [("live", "lab", True, "broken", [2]), ("live", "lab", True, "broken", [1])]
