@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from api.answers import download
@@ -40,6 +41,17 @@ from fieldlab.settings import ApiSettings
 _LARGEST_BODY: Final = 1 << 20
 _WORTH_PACKING: Final = 1 << 10
 _PACKING: Final = 4
+
+_CORS_METHODS: Final = ("GET", "HEAD", "POST", "PATCH", "DELETE")
+_CORS_ASKED: Final = (
+    *("Accept", "Authorization", "Content-Type", "Data-Purpose", "Idempotency-Key", "If-None-Match", "Last-Event-ID"),
+    *("Range", "X-Request-Id"),
+)
+_CORS_TOLD: Final = (
+    *("Content-Disposition", "Content-Range", "ETag", "Idempotency-Replayed", "Link", "Location", "RateLimit"),
+    *("RateLimit-Policy", "Retry-After", "X-Request-Id"),
+)
+_CORS_AGE: Final = 600
 
 _ABOUT: Final = """
 What the machines of a field lab have measured, answered to each participant as far as it has a right to it. Every
@@ -104,5 +116,14 @@ def create_app(settings: ApiSettings, *, options_of: sources.OptionsOf | None = 
     )
     app.add_middleware(Methods, routes=app.routes)
     app.add_middleware(BodyLimit, largest=_LARGEST_BODY)
+    if settings.api_cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.api_cors_origins,
+            allow_methods=_CORS_METHODS,
+            allow_headers=_CORS_ASKED,
+            expose_headers=_CORS_TOLD,
+            max_age=_CORS_AGE,
+        )
     app.add_middleware(Edge)
     return app

@@ -13,6 +13,7 @@ from api.cursor import Cursors
 from api.exports.place import Place
 from api.exports.worker import Worker, working
 from api.live.hub import Hub
+from api.rate import Rates
 from api.sealer import Ends, sealing_while
 from fieldlab.errors import Unavailable
 from fieldlab.readings.instant import MINUTE
@@ -26,7 +27,8 @@ from fieldlab.storage.rights import ProcessRole, check
 class Desk:
     """One process's way to the database, the cursors of the lab, where ends of answers go, and who works behind routes.
 
-    That is the hub of those who follow data, and the worker that makes exports, kept for so many microseconds.
+    That is the hub of those who follow data, and the worker that makes exports, kept for so many microseconds. `rates`
+    counts how often each participant asks; None where nobody counts.
     """
 
     engine: AsyncEngine
@@ -35,6 +37,7 @@ class Desk:
     hub: Hub
     exports: Worker
     export_lives: int
+    rates: Rates | None
 
 
 @asynccontextmanager
@@ -53,7 +56,16 @@ async def opened(settings: ApiSettings) -> AsyncIterator[Desk]:
         async with sealing_while(engine) as ends, working(engine, place, ends.add) as exports:
             hub = Hub(engine, url=url, most_readers=settings.api_live_readers)
             try:
-                yield Desk(engine=engine, cursors=cursors, ends=ends, hub=hub, exports=exports, export_lives=lives)
+                quota = settings.api_requests_per_minute
+                yield Desk(
+                    engine=engine,
+                    cursors=cursors,
+                    ends=ends,
+                    hub=hub,
+                    exports=exports,
+                    export_lives=lives,
+                    rates=Rates(quota) if quota else None,
+                )
             finally:
                 await hub.close()
     finally:

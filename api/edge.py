@@ -15,6 +15,9 @@ from api.errors import INTERNAL, answer
 
 _log: Final = logging.getLogger("fieldlab.api")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+HEADERS: Final = "headers"
+"""Stands in the state of a request for headers that its answer gets, whatever it will be."""
+
 _EVERYWHERE: Final[Mapping[str, str]] = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -41,6 +44,8 @@ class Edge:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
+                for name, value in scope["state"].get(HEADERS, {}).items():
+                    headers[name] = value
                 for name, value in _EVERYWHERE.items():
                     headers.setdefault(name, value)
             await send(message)

@@ -125,6 +125,13 @@ PROBLEMS: Final[Mapping[type[errors.FieldlabError], Problem]] = {
         title="Asset is booked",
         meaning="The asset is booked for some of that time, or nothing that could be returned is booked then.",
     ),
+    errors.TooMany: Problem(
+        slug="too-many-requests",
+        status=429,
+        title="Too many requests",
+        meaning="Your participant asks more often than it may. Try again after the seconds in Retry-After; the headers "
+        "RateLimit-Policy and RateLimit say how often one may, and how often still.",
+    ),
     errors.Unavailable: UNAVAILABLE,
     errors.ExcessRights: INTERNAL,
     errors.FieldlabError: INTERNAL,
@@ -205,6 +212,8 @@ def _on_fieldlab_error(request: Request, error: Exception) -> Response:
         headers["WWW-Authenticate"] = f'Bearer realm="fieldlab"{wrong}'
     elif isinstance(error, errors.Forbidden) and not isinstance(error, errors.OutsideAgreement):
         headers["WWW-Authenticate"] = 'Bearer realm="fieldlab", error="insufficient_scope"'
+    elif isinstance(error, errors.TooMany):
+        headers["Retry-After"] = str(error.seconds)
     elif isinstance(error, errors.Unavailable):
         headers["Retry-After"] = "1"
         _log.warning("unavailable: %s request=%s", error.__cause__, request_id(request))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from time import monotonic
 from typing import Annotated, Any, Final, get_args, get_origin
 
 from fastapi import APIRouter, Depends
@@ -16,11 +17,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.desk import Desk
-from fieldlab.errors import Unauthenticated
+from api.edge import HEADERS
+from api.once import once
+from fieldlab.errors import TooMany, Unauthenticated
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.storage import keys
 
 _LONGEST_TOKEN: Final = 8192
+_SAFE: Final = {"GET", "HEAD"}
+READING: Final = {"/v1/measurements", "/v1/segments"}
+"""What is read with POST, because the question is long."""
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -37,9 +43,12 @@ class GuardedRoute(APIRoute):
             token = _token(request)
             desk: Desk = request.app.state.desk
             request.state.scope = await keys.authenticate(desk.engine, token)
+            _refuse_too_many(request, desk)
             _refuse_unknown(request, known)
             await _refuse_repeated_keys(request)
-            return await handle(request)
+            if request.method in _SAFE or self.path in READING:
+                return await handle(request)
+            return await once(request, request.state.scope, desk, lambda: handle(request))
 
         return guarded
 
@@ -105,6 +114,22 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         fault = {"type": "invalid-input", "loc": ("body", twice[:60]), "msg": "This key stands there twice."}
         raise RequestValidationError([fault])
     return made
+
+
+def _refuse_too_many(request: Request, desk: Desk) -> None:
+    """Count the request; raise TooMany where its participant has asked too often."""
+    if desk.rates is None:
+        return
+    verdict = desk.rates.take(request.state.scope.participant, monotonic())
+    headers = request.scope["state"].setdefault(HEADERS, {})
+    headers["RateLimit-Policy"] = desk.rates.policy
+    headers["RateLimit"] = f'"participant";r={verdict.remaining};t={verdict.reset}'
+    if not verdict.allowed:
+        raise TooMany(
+            f"Your participant has asked more than {desk.rates.quota} times within a minute; "
+            f"try again in {verdict.retry_after} s.",
+            seconds=verdict.retry_after,
+        )
 
 
 def _refuse_unknown(request: Request, known: dict[str, bool]) -> None:

@@ -61,8 +61,8 @@ class Methods:
             await send({"type": "http.response.start", "status": 204, "headers": [(b"allow", allow)]})
             await send({"type": "http.response.body", "body": b""})
         elif scope["method"] == "HEAD":
-            state = {**scope.get("state", {}), WITHOUT_BODY: True}
-            await self._app({**scope, "method": "GET", "state": state}, receive, _without_body(send))
+            scope["state"][WITHOUT_BODY] = True
+            await self._app({**scope, "method": "GET"}, receive, _without_body(send))
         else:
             await self._app(scope, receive, send)
 

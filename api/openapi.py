@@ -7,7 +7,9 @@ from fastapi import FastAPI
 from api.answers.media import Format
 from api.errors import MEDIA_TYPE
 from api.examples import ANSWER, ANSWER_AS_CSV, EXAMPLES, Examples
+from api.guarded import READING
 from api.models.problem import Problem
+from api.once import HEADER
 
 Document = dict[str, Any]
 
@@ -17,6 +19,17 @@ _TO_GUARDED: Final = {
     "403": "The key lacks the scope that this needs",
     "404": "It is not there, or you may not see it",
     "422": "A parameter or field is wrong; the answer names it",
+    "429": "Your participant asks too often; see Retry-After",
+}
+
+
+_IDEMPOTENCY_KEY: Final = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "description": "A new UUID, say, for each thing you want done: sent again with the same key and body within a day, "
+    "it is answered again and not done again.",
 }
 
 
@@ -28,8 +41,10 @@ class DescribedApp(FastAPI):
         if self.openapi_schema is None:
             document = super().openapi()
             _add_problems(document)
-            for path in document["paths"].values():
-                for operation in path.values():
+            for address, path in document["paths"].items():
+                for method, operation in path.items():
+                    if method == "post" and "security" in operation and address not in READING:
+                        operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
                     _describe(operation)
         return super().openapi()
 

@@ -15,6 +15,7 @@ FieldlabError
 ├── Gone                    it was there, and is withdrawn, ended or over                      (410)
 ├── Conflict                the present state does not allow it                                (409)
 │   └── TenureConflict      the asset is booked in that time
+├── TooMany                 a participant asks more often than it may                           (429)
 ├── ExcessRights            a process was started with more rights than its role should have
 └── Unavailable             a server cannot be reached now: worth trying again                 (503)
 """
@@ -88,6 +89,14 @@ class Conflict(FieldlabError):
 
 class TenureConflict(Conflict):
     """The asset is booked in that time; the message never says by whom."""
+
+
+class TooMany(FieldlabError):
+    """A participant asks more often than it may; there is room again after so many `seconds`."""
+
+    def __init__(self, message: str, *, seconds: int) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class ExcessRights(FieldlabError):

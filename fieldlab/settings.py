@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Self, cast
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from fieldlab.errors import InvalidSettings
 
@@ -55,6 +55,14 @@ class ApiSettings(_FromEnvironment):
     api_host: str = "127.0.0.1"
     api_port: Annotated[int, Field(ge=0, le=65535)] = 8000
     api_connections: Annotated[int, Field(ge=1, le=100)] = 8
+    api_requests_per_minute: Annotated[int, Field(ge=0)] = 6000
+    api_cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     api_live_readers: Annotated[int, Field(ge=0, le=100_000)] = 2000
+
+    @field_validator("api_cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(value.split()) if isinstance(value, str) else value
+
     api_exports_directory: Path = Path(".fieldlab/exports")
     api_exports_hours: Annotated[int, Field(ge=1, le=8760)] = 72

@@ -301,6 +301,18 @@ spool = Table(
     Column("settled_at", _TIME, nullable=False, server_default=_NOW),
 )
 
+request = Table(
+    "request",
+    metadata,
+    Column("participant_id", ForeignKey(participant.c.id), primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("at", _TIME, nullable=False, server_default=func.clock_timestamp()),
+    Column("status", Integer),
+    Column("media_type", Text),
+    Column("body", LargeBinary),
+)
+
 arrival = Table(
     "arrival",
     metadata,
