@@ -252,6 +252,7 @@ PLANS = [
     "SELECT * FROM visible.agreement WHERE terms > ''",
     "SELECT * FROM visible.agreements(ARRAY[gen_random_uuid()])",
     "SELECT * FROM visible.agreement_events(gen_random_uuid())",
+    "SELECT * FROM visible.begin_request('key', '')",
     "SELECT * FROM visible.listeners('{}')",
     "SELECT * FROM visible.live_rights('{}', '{}', ARRAY[1, 2, 3], '-infinity')",
     "SELECT * FROM visible.live_samples('{}', '{}', ARRAY[1, 2, 3], '', '', -1, '-infinity', 1000000)",
