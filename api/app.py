@@ -6,15 +6,14 @@ from typing import Final
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
-from api.answers import download
 from api.body_limit import BodyLimit
 from api.desk import opened
 from api.edge import Edge
 from api.errors import handle_errors
 from api.methods import Methods
 from api.openapi import DescribedApp
+from api.packing import Packing
 from api.routes import (
     accesses,
     agreements,
@@ -39,8 +38,6 @@ from api.routes import (
 from fieldlab.settings import ApiSettings
 
 _LARGEST_BODY: Final = 1 << 20
-_WORTH_PACKING: Final = 1 << 10
-_PACKING: Final = 4
 
 _CORS_METHODS: Final = ("GET", "HEAD", "POST", "PATCH", "DELETE")
 _CORS_ASKED: Final = (
@@ -108,12 +105,7 @@ def create_app(settings: ApiSettings, *, options_of: sources.OptionsOf | None = 
         app.include_router(part.router())
     app.include_router(sources.router(options_of))
     handle_errors(app)
-    app.add_middleware(
-        GZipMiddleware,
-        minimum_size=_WORTH_PACKING,
-        compresslevel=_PACKING,
-        exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, download.MEDIA_TYPE),
-    )
+    app.add_middleware(Packing)
     app.add_middleware(Methods, routes=app.routes)
     app.add_middleware(BodyLimit, largest=_LARGEST_BODY)
     if settings.api_cors_origins:

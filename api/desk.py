@@ -1,4 +1,4 @@
-"""What every route needs at hand: the database, the cursors, the ledger's clerk and the worker behind exports."""
+"""What every route needs at hand: the database, keys, cursors, the ledger's clerk and the worker behind exports."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,18 +20,23 @@ from fieldlab.readings.instant import MINUTE
 from fieldlab.settings import ApiSettings
 from fieldlab.storage import keys
 from fieldlab.storage.database import open_async_engine
+from fieldlab.storage.keyring import Keyring
+from fieldlab.storage.pool import Pool, open_pool
 from fieldlab.storage.rights import ProcessRole, check
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Desk:
-    """One process's way to the database, the cursors of the lab, where ends of answers go, and who works behind routes.
+    """One process's ways to the database, keys, cursors, where ends of answers go, and who works behind routes.
 
-    That is the hub of those who follow data, and the worker that makes exports, kept for so many microseconds. `rates`
-    counts how often each participant asks; None where nobody counts.
+    Measurements are read on `pool`, everything else on `engine`. Behind routes work the hub of those who follow data,
+    and the worker that makes exports, kept for so many microseconds. `rates` counts how often each participant asks;
+    None where nobody counts.
     """
 
     engine: AsyncEngine
+    pool: Pool
+    keyring: Keyring
     cursors: Cursors
     ends: Ends
     hub: Hub
@@ -47,18 +52,25 @@ async def opened(settings: ApiSettings) -> AsyncIterator[Desk]:
     Raises ExcessRights if its user may do more than the query service needs, Unavailable if it cannot be used.
     """
     url = settings.api_database_url.get_secret_value()
-    engine = open_async_engine(url, name="fieldlab api", connections=settings.api_connections)
+    connections = settings.api_connections
+    engine = open_async_engine(url, name="fieldlab api", connections=connections)
     try:
         cursors = Cursors(await _key(engine))
         async with engine.connect() as connection:
             await connection.run_sync(check, ProcessRole.API)
         place, lives = Place(settings.api_exports_directory), settings.api_exports_hours * 60 * MINUTE
-        async with sealing_while(engine) as ends, working(engine, place, ends.add) as exports:
+        async with (
+            open_pool(url, name="fieldlab api", connections=connections) as pool,
+            sealing_while(engine) as ends,
+            working(engine, pool, place, ends.add) as exports,
+        ):
             hub = Hub(engine, url=url, most_readers=settings.api_live_readers)
             try:
                 quota = settings.api_requests_per_minute
                 yield Desk(
                     engine=engine,
+                    pool=pool,
+                    keyring=Keyring(engine),
                     cursors=cursors,
                     ends=ends,
                     hub=hub,

@@ -11,6 +11,7 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.answers.delivery import BrokenOff
 from api.errors import INTERNAL, answer
 
 _log: Final = logging.getLogger("fieldlab.api")
@@ -52,6 +53,8 @@ class Edge:
 
         try:
             await self._app(scope, receive, sending)
+        except BrokenOff as why:  # returned without an end: the server closes the connection
+            _log.info("broken off: %s request=%s", why, request_id)
         except Exception:
             _log.exception("unexpected error: request=%s", request_id)
             if status:

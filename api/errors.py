@@ -106,6 +106,12 @@ PROBLEMS: Final[Mapping[type[errors.FieldlabError], Problem]] = {
         meaning="An agreement does not allow the purpose or the format. State the purpose with purpose=… or "
         "Data-Purpose; a wrong one is recorded for the owner to see.",
     ),
+    errors.RightEnded: Problem(
+        slug="right-ended",
+        status=403,
+        title="The right has ended",
+        meaning="An agreement, a tenure or the key ended while the answer was under way. Ask again for what is left.",
+    ),
     errors.NotFound: NOT_FOUND,
     errors.Gone: Problem(
         slug="gone",

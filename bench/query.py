@@ -1,45 +1,35 @@
 """What ownership costs a reader: the query service's reads against the same SQL on the bare table, same driver."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, Final, LiteralString
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
+from typing import Any, Final, LiteralString, TypeVar
 
 import psycopg
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bench.alternate import alternate
 from bench.figure import Experiment, Figure
-from fieldlab.assets.participant import Permission
-from fieldlab.ownership.interval import Interval
+from bench.shared_lab import BEGIN, MIDDLE, READER, STREAMS, UNTIL, scope_of, share
+from fieldlab.ownership.access import AccessKind
+from fieldlab.ownership.decision import NOTHING_SAID
+from fieldlab.ownership.interval import ALWAYS, Interval
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.readings.aggregate import Aggregate
-from fieldlab.readings.instant import MINUTE, SECOND, Instant
-from fieldlab.storage import keys, read
-from fieldlab.storage.columns import fetch
-from fieldlab.storage.database import open_async_engine, open_engine
+from fieldlab.readings.instant import MINUTE
+from fieldlab.storage import read
+from fieldlab.storage.deciding import Question, deciding
+from fieldlab.storage.pool import Pool, counting, open_pool
 from fieldlab.storage.selection import Selection
-from fieldlab.storage.transaction import Bound
 from tests.servers.database import Database, clone, template
 from tests.servers.engine import Engine
 
-STREAMS: Final = 500
-PARTICIPANTS: Final = 20
-SECONDS: Final = 7200
 ROUNDS: Final = 15
-BEGIN: Final = Instant.parse("2026-11-20T00:00:00Z")
-READER: Final = "participant-1"
+NEIGHBOUR: Final = "participant-9"
+"""A participant without agreements, who had stream 7 in the first hour."""
 
-_LAB: Final[LiteralString] = """
-    INSERT INTO fieldlab.participant (slug, name, role)
-        SELECT 'participant-' || n, 'A participant', 'sme' FROM generate_series(1, %(participants)s) AS n;
-    INSERT INTO fieldlab.asset (slug, name, home_owner_id, nature)
-        SELECT 'asset', 'An asset', id, 'simulated' FROM fieldlab.participant WHERE slug = 'participant-1';
-    INSERT INTO fieldlab.stream (asset_id, name, kind, unit)
-        SELECT id, 's' || n, 'number', '1' FROM fieldlab.asset, generate_series(1, %(streams)s) AS n;
-    INSERT INTO fieldlab.measurement (stream_id, time, value)
-        SELECT s.id, %(begin)s + n * interval '1 second', sin(n) FROM fieldlab.stream AS s,
-               generate_series(0, %(seconds)s - 1) AS n;
-"""
+DECIDED: Final = 1000
+T = TypeVar("T")
+
 _BARE: Final[LiteralString] = """
     SELECT time, value, text, status, origin FROM fieldlab.measurement
     WHERE stream_id = %(stream)s AND time >= %(start)s AND time < %(until)s ORDER BY time
@@ -53,84 +43,83 @@ _BARE_BUCKETS: Final[LiteralString] = """
 
 
 class _Readers:
-    """A reader through ownership, and one straight at the table; each call is one transaction."""
+    """Readers through ownership, and one straight at the table; each call is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._loop = asyncio.new_event_loop()
-        self._api = open_async_engine(database.api, name="bench", connections=1)
-        self._bare = open_async_engine(database.admin, name="bench", connections=1)
-        self._scope = self._loop.run_until_complete(self._authenticate(database.admin, self._api))
+        self._open = AsyncExitStack()
+        self._api = self._pool(database.api)
+        self._bare = self._pool(database.admin)
 
-    @staticmethod
-    async def _authenticate(admin: str, api: AsyncEngine) -> ReadScope:
-        engine = open_engine(admin, name="bench")
-        with engine.begin() as connection:
-            issued = keys.issue(
-                connection,
-                participant=READER,
-                principal="bench",
-                permissions=frozenset({Permission.DATA_READ}),
-                expires_at=Instant(Instant.now() + 3600 * SECOND),
-            )
-        engine.dispose()
-        return await keys.authenticate(api, issued.token)
+    def scope(self, database: Database, participant: str) -> ReadScope:
+        """Give the right to read of a participant."""
+        return self._run(scope_of(database, participant))
 
-    def owned(self, selection: Selection) -> int:
+    def owned(self, scope: ReadScope, selection: Selection) -> int:
         """Read through the decision; give the number of rows."""
-        answer = self._loop.run_until_complete(read.measurements(self._scope, self._api, selection))
-        return len(answer.rows)
+        return len(self._run(read.measurements(scope, self._api, selection)).rows)
+
+    def decided(self, scope: ReadScope, question: Question) -> int:
+        """Decide alone; give the number of segments."""
+
+        async def ask() -> int:
+            async with deciding(scope, self._api, question) as decided:
+                await decided.close()
+                return len(decided.segments)
+
+        return self._run(ask())
 
     def bare(self, statement: LiteralString, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
-        """Read from the table itself, with the same driver and the same format."""
+        """Read from the table itself, with the same driver and pool, in PostgreSQL's binary format."""
 
         async def ask() -> list[tuple[Any, ...]]:
-            async with self._bare.begin() as connection:
-                return await fetch(Bound(connection=connection, decided_at=BEGIN), statement, parameters)
+            async with (
+                self._bare.connection() as connection,
+                connection.transaction(),
+                counting(connection) as cursor,
+            ):
+                await cursor.execute(statement, parameters)
+                return await cursor.fetchall()
 
-        return self._loop.run_until_complete(ask())
+        return self._run(ask())
 
     def close(self) -> None:
         """Close both."""
-        self._loop.run_until_complete(self._api.dispose())
-        self._loop.run_until_complete(self._bare.dispose())
+        self._run(self._open.aclose())
         self._loop.close()
+
+    def _pool(self, url: str) -> Pool:
+        return self._run(self._open.enter_async_context(open_pool(url, name="bench", connections=1)))
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._loop.run_until_complete(work)
 
 
 def _overhead(engine: Engine) -> Mapping[str, float]:
     with template(engine) as migrated, clone(migrated) as database:
-        with psycopg.connect(database.admin, autocommit=True) as connection:
-            parameters = {
-                "participants": PARTICIPANTS,
-                "streams": STREAMS,
-                "seconds": SECONDS,
-                "begin": BEGIN.datetime(),
-            }
-            with psycopg.ClientCursor(connection) as cursor:
-                cursor.execute(_LAB, parameters)
-            connection.execute("VACUUM ANALYZE")
+        share(database)
+        with psycopg.connect(database.admin) as connection:
             found = connection.execute("SELECT id FROM fieldlab.stream ORDER BY id").fetchall()
         streams = [id_ for (id_,) in found]
         readers = _Readers(database)
         try:
-            hour = Interval(start=Instant(BEGIN + 1800 * SECOND), until=Instant(BEGIN + 5400 * SECOND))
-            whole = Interval(start=BEGIN, until=Instant(BEGIN + SECONDS * SECOND))
+            neighbour, reader = readers.scope(database, NEIGHBOUR), readers.scope(database, READER)
+            hour = Interval(start=BEGIN, until=MIDDLE)
+            whole = Interval(start=BEGIN, until=UNTIL)
+            every = tuple(f"asset.s{n}" for n in range(1, STREAMS + 1))
             narrow = Selection(streams=("asset.s7",), interval=hour, limit=10_000)
-            wide = Selection(
-                streams=tuple(f"asset.s{n}" for n in range(1, STREAMS + 1)),
-                interval=whole,
-                limit=100_000,
-                step=MINUTE,
-                aggregates=(Aggregate.MEAN,),
-            )
+            wide = Selection(streams=every, interval=whole, limit=100_000, step=MINUTE, aggregates=(Aggregate.MEAN,))
             row = {"stream": streams[6], "start": hour.start.datetime(), "until": hour.until.datetime()}
             rows = {"streams": streams, "start": whole.start.datetime(), "until": whole.until.datetime()}
-            _same(readers.owned(narrow), len(readers.bare(_BARE, row)))
-            _same(readers.owned(wide), len(readers.bare(_BARE_BUCKETS, rows)))
+            _same(readers.owned(neighbour, narrow), len(readers.bare(_BARE, row)))
+            _same(readers.owned(reader, wide), len(readers.bare(_BARE_BUCKETS, rows)))
             narrowly = alternate(
-                {"owned": lambda: readers.owned(narrow), "bare": lambda: readers.bare(_BARE, row)}, rounds=10 * ROUNDS
+                {"owned": lambda: readers.owned(neighbour, narrow), "bare": lambda: readers.bare(_BARE, row)},
+                rounds=10 * ROUNDS,
             )
             widely = alternate(
-                {"owned": lambda: readers.owned(wide), "bare": lambda: readers.bare(_BARE_BUCKETS, rows)}, rounds=ROUNDS
+                {"owned": lambda: readers.owned(reader, wide), "bare": lambda: readers.bare(_BARE_BUCKETS, rows)},
+                rounds=ROUNDS,
             )
         finally:
             readers.close()
@@ -138,6 +127,21 @@ def _overhead(engine: Engine) -> Mapping[str, float]:
         "query.ownership_overhead_narrow": narrowly["owned"] / narrowly["bare"],
         "query.ownership_overhead_wide": widely["owned"] / widely["bare"],
     }
+
+
+def _decision(engine: Engine) -> Mapping[str, float]:
+    with template(engine) as migrated, clone(migrated) as database:
+        share(database, streams=DECIDED, seconds=1)
+        readers = _Readers(database)
+        try:
+            reader = readers.scope(database, READER)
+            every = tuple(f"asset.s{n}" for n in range(1, DECIDED + 1))
+            question = Question(streams=every, interval=ALWAYS, ask=NOTHING_SAID, kind=AccessKind.MEASUREMENTS)
+            _same(readers.decided(reader, question), 2 * DECIDED)
+            taken = alternate({"decided": lambda: readers.decided(reader, question)}, rounds=2 * ROUNDS)
+        finally:
+            readers.close()
+    return {"query.decision_ms": taken["decided"] * 1000}
 
 
 def _same(owned: int, bare: int) -> None:
@@ -160,5 +164,15 @@ EXPERIMENTS: Final = (
             ),
         ),
         run=_overhead,
+    ),
+    Experiment(
+        figures=(
+            Figure(
+                name="query.decision_ms",
+                meaning="milliseconds to decide on 1,000 streams with 2,000 tenures and 200 agreements",
+                most=50,
+            ),
+        ),
+        run=_decision,
     ),
 )

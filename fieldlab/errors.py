@@ -10,7 +10,8 @@ FieldlabError
 │   └── InvalidSettings     a configuration key that is missing or wrong: the process stops
 ├── Unauthenticated         no credential, or one that is wrong, expired or revoked            (401)
 ├── Forbidden               a known caller lacks a permission                                  (403)
-│   └── OutsideAgreement    an agreement does not allow the stated purpose, or the format
+│   ├── OutsideAgreement    an agreement does not allow the stated purpose, or the format
+│   └── RightEnded          a right ended while the answer was under way: it is broken off
 ├── NotFound                it is not there, or it is hidden: the two are not told apart       (404)
 ├── Gone                    it was there, and is withdrawn, ended or over                      (410)
 ├── Conflict                the present state does not allow it                                (409)
@@ -73,6 +74,14 @@ class OutsideAgreement(Forbidden):
         super().__init__(message)
         self.agreement = agreement
         self.purpose = purpose
+
+
+class RightEnded(Forbidden):
+    """A right ended while an answer was under way; `reason` is a word for programs, such as `agreement.terminated`."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class NotFound(FieldlabError):

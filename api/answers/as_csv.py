@@ -1,45 +1,69 @@
 """CSV (RFC 4180): one line a row with its owner and segment; the segments above it as comments where asked."""
 
-import csv
-import io
+import re
 from collections.abc import Iterator
 from typing import Final
 
 import orjson
+import pyarrow as pa
 
-from api.answers.rows import Column, names, pieces
+from api.answers import cells
+from api.answers.encoder import Ending
 from api.answers.segments import head
 from fieldlab.storage.selection import Answer
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+_QUOTED: Final = re.compile(r'[",\r\n]')
 
 
-def write(answer: Answer, *, comments: bool) -> Iterator[bytes]:
-    """Write a page as CSV, in pieces; with `comments`, the decision above it as lines that begin with `# `.
+class CsvEncoder:
+    """With `comments`, the decision stands above the table in lines that begin with `# `, and the end below it.
 
     An empty field is a missing value. Text that a spreadsheet would take for a formula gets an apostrophe in front;
-    numbers are never touched.
+    numbers are never touched. Without comments only the connection that breaks off tells that a file is not whole.
     """
-    if comments:
-        yield from _comments(answer)
-    yield _lines([["time", "asset", "stream", *names(answer.rows), "owner", "segment"]])
-    by_key = {stream.key: stream for stream in answer.streams}
-    assets = [by_key[segment.stream].asset for segment in answer.segments]
-    streams = [by_key[segment.stream].name for segment in answer.segments]
-    owners = [segment.owner for segment in answer.segments]
-    for piece in pieces(answer):
-        numbers = piece.segments
-        yield _lines(
-            zip(
-                piece.times,
-                [assets[number] for number in numbers],
-                [streams[number] for number in numbers],
-                *(_safe(name, column) for name, column in piece.columns.items()),
-                [owners[number] for number in numbers],
-                numbers,
-                strict=True,
-            )
-        )
+
+    def __init__(self, answer: Answer, *, comments: bool) -> None:
+        self._answer = answer
+        self._comments = comments
+        self._rows = 0
+        by_key = {stream.key: stream for stream in answer.streams}
+        of_segment = [(segment, by_key[segment.stream]) for segment in answer.segments]
+        self._before = [f"Z,{stream.asset},{stream.name},{field(stream.unit)}," for _, stream in of_segment]
+        self._after = [f",{segment.owner},{segment.number}\r\n" for segment, _ in of_segment]
+        self._names = cells.payload(answer.rows.schema)
+
+    def begin(self) -> bytes:
+        """Write the names of the columns, below the comments."""
+        names = ["time", "asset", "stream", "unit", *self._names, "owner", "segment"]
+        return b"".join(self._above()) + ",".join(names).encode() + b"\r\n"
+
+    def rows(self, batch: pa.RecordBatch) -> bytes:
+        """Write rows, each in a line."""
+        self._rows += len(batch)
+        middle: list[pa.StringArray | str] = []
+        for name in self._names:
+            middle += [cells.texts(batch, name, quote=_safe, finite=False), ","]
+        before, after = cells.chosen(self._before, batch), cells.chosen(self._after, batch)
+        return cells.lines(cells.moments(batch), before, *middle[:-1], after, missing="")
+
+    def end(self, ending: Ending | None) -> bytes:
+        """Write the end as a comment, if there are any."""
+        origins = {} if ending is None else {"origins": ending.written()}
+        return self._comment({"end": {"complete": True, "rows": self._rows, **origins}})
+
+    def broken(self, reason: str) -> bytes:
+        """Say why as a comment, if there are any."""
+        return self._comment({"end": {"complete": False, "rows": self._rows, "reason": reason}})
+
+    def _above(self) -> Iterator[bytes]:
+        if self._comments:
+            before = head(self._answer)
+            segments = before.pop("segments")
+            yield from map(self._comment, (before, *segments))
+
+    def _comment(self, document: object) -> bytes:
+        return b"# " + orjson.dumps(document) + b"\r\n" if self._comments else b""
 
 
 def guarded(text: str) -> str:
@@ -47,24 +71,10 @@ def guarded(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _safe(name: str, column: Column) -> Column:
-    match name:
-        case "value":
-            return [guarded(value) if isinstance(value, str) else value for value in column]
-        case "partial":
-            return ["true" if partial else "false" for partial in column]
-        case _:
-            return column
+def field(text: str) -> str:
+    """Write a text as a field: in quotes where it needs them."""
+    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
 
-def _comments(answer: Answer) -> Iterator[bytes]:
-    before = head(answer)
-    segments = before.pop("segments")
-    for document in (before, *segments):
-        yield b"# " + orjson.dumps(document) + b"\r\n"
-
-
-def _lines(rows: "Iterator[tuple[object, ...]] | list[list[str]] | zip[tuple[object, ...]]") -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
+def _safe(text: str) -> str:
+    return field(guarded(text)) or '""'

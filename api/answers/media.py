@@ -6,12 +6,17 @@ from typing import Final
 
 from starlette.exceptions import HTTPException
 
+from fieldlab.ownership.terms import DataFormat
+
 
 class Format(StrEnum):
     """What is offered, by media type."""
 
     JSON = "application/json"
+    NDJSON = "application/x-ndjson"
     CSV = "text/csv"
+    ARROW = "application/vnd.apache.arrow.stream"
+    PARQUET = "application/vnd.apache.parquet"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,12 +29,24 @@ class Medium:
     @property
     def content_type(self) -> str:
         """Give the value of Content-Type."""
-        if self.format is Format.JSON:
-            return Format.JSON.value
-        return f"{Format.CSV.value}; charset=utf-8; header={'comment' if self.comments else 'present'}"
+        if self.format is Format.CSV:
+            return f"{Format.CSV.value}; charset=utf-8; header={'comment' if self.comments else 'present'}"
+        return self.format.value
+
+    @property
+    def said(self) -> DataFormat:
+        """Give the format as agreements name it."""
+        return _SAID[self.format]
 
 
-_SHORT: Final = {"json": Format.JSON, "csv": Format.CSV}
+_SAID: Final = {
+    Format.JSON: DataFormat.JSON,
+    Format.NDJSON: DataFormat.NDJSON,
+    Format.CSV: DataFormat.CSV,
+    Format.ARROW: DataFormat.ARROW,
+    Format.PARQUET: DataFormat.PARQUET,
+}
+_SHORT: Final = {said.value: format_ for format_, said in _SAID.items()}
 _OFFERED: Final = ", ".join((*_SHORT, *Format))
 
 

@@ -1,33 +1,47 @@
-"""A page on its way out: short ones whole, long ones piece by piece."""
+"""An answer on its way out: short ones whole, long ones batch by batch."""
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
-from api.answers import as_csv, as_json
+from api.answers.as_arrow import ArrowEncoder
+from api.answers.as_csv import CsvEncoder
+from api.answers.as_json import JsonEncoder
+from api.answers.as_ndjson import NdjsonEncoder
+from api.answers.as_parquet import ParquetEncoder
+from api.answers.delivery import Delivery
+from api.answers.encoder import Encoder
 from api.answers.media import Format, Medium
-from api.answers.rows import PIECE
 from fieldlab.storage.selection import Answer
 
-_WHOLE: Final = PIECE
+_WHOLE: Final = 4096
+"""Rows that are written at once: fewer than keep the service busy for a moment that anybody notices."""
 
 
 def respond(answer: Answer, medium: Medium, *, next_cursor: str | None, next_: str | None, decision: str) -> Response:
-    """Write a page in a medium; `next_` and `decision` are addresses of the next page and of the segments alone."""
-    headers = {"Link": f'<{decision}>; rel="describedby"; type="application/json"', "Vary": "Accept"}
+    """Write an answer in a medium; `next_` and `decision` are addresses of the next page and of the segments alone."""
+    headers = {"Link": f'<{decision}>; rel="describedby"; type="application/json"', "Vary": "Accept, Accept-Encoding"}
     if next_ is not None:
         headers["Link"] += f', <{next_}>; rel="next"'
-    if medium.format is Format.CSV:
-        parts = as_csv.write(answer, comments=medium.comments)
-        headers["Content-Disposition"] = 'attachment; filename="measurements.csv"'
-    else:
-        parts = as_json.write(answer, next_cursor)
-    if len(answer.rows) <= _WHOLE:
-        return Response(b"".join(parts), headers=headers, media_type=medium.content_type)
-    return StreamingResponse(_stepwise(parts), headers=headers, media_type=medium.content_type)
+    if medium.format is not Format.JSON:
+        headers["Content-Disposition"] = f'attachment; filename="measurements.{medium.said}"'
+    encoder = encoder_of(answer, medium, next_cursor)
+    if answer.rest is None and len(answer.rows) <= _WHOLE:
+        body = encoder.begin() + encoder.rows(answer.rows) + encoder.end(None)
+        return Response(body, headers=headers, media_type=medium.content_type)
+    return Delivery(answer, encoder, headers=headers, media_type=medium.content_type)
 
 
-async def _stepwise(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
-    for part in parts:
-        yield part
+def encoder_of(answer: Answer, medium: Medium, next_cursor: str | None) -> Encoder:
+    """Make what writes an answer in a medium."""
+    match medium.format:
+        case Format.JSON:
+            return JsonEncoder(answer, next_cursor)
+        case Format.NDJSON:
+            return NdjsonEncoder(answer, next_cursor)
+        case Format.CSV:
+            return CsvEncoder(answer, comments=medium.comments)
+        case Format.ARROW:
+            return ArrowEncoder(answer)
+        case Format.PARQUET:
+            return ParquetEncoder(answer)

@@ -33,7 +33,7 @@ def segment_document(segment: Segment, stream: str) -> Document:
         "basis": basis_document(segment.basis),
         "licence": segment.basis.licence,
         "shape": shape_document(segment.basis.shape),
-        "origins": [origin.name.lower() for origin in segment.origins],
+        "origins": segment.origins and [origin.name.lower() for origin in segment.origins],
         "gaps": [
             {"from": str(gap.interval.start), "until": str(gap.interval.until), "cause": gap.cause.value}
             for gap in segment.gaps

@@ -34,6 +34,7 @@ from fieldlab.readings.aggregate import Aggregate
 from fieldlab.readings.instant import Instant
 from fieldlab.readings.origin import Origin
 from fieldlab.storage import export_jobs, keys, read
+from fieldlab.storage.pool import Pool
 from fieldlab.storage.selection import Answer, Selection
 
 _log: Final = logging.getLogger("fieldlab.api")
@@ -69,14 +70,14 @@ class _Progress:
             yield End(access=self.access, rows=self.counts, kind=kind, reason=reason)
 
 
-async def run(engine: AsyncEngine, place: Place, job: ExportJob, tell: Callable[[End], None]) -> None:
+async def run(engine: AsyncEngine, pool: Pool, place: Place, job: ExportJob, tell: Callable[[End], None]) -> None:
     """Do a claimed job to its end, whatever that is; if it cannot be done now, another claim does it.
 
     `tell` hears how the access ended that the ledger has of it.
     """
     progress = _Progress()
     end = progress.end(EndKind.BROKEN)
-    working = asyncio.create_task(_made(engine, place, job, progress))
+    working = asyncio.create_task(_made(engine, pool, place, job, progress))
     beating = asyncio.create_task(_beat(engine, job, progress, working))
     try:
         size, digest = await working
@@ -134,10 +135,10 @@ async def _beat(
                 return
 
 
-async def _made(engine: AsyncEngine, place: Place, job: ExportJob, progress: _Progress) -> tuple[int, str]:
+async def _made(engine: AsyncEngine, pool: Pool, place: Place, job: ExportJob, progress: _Progress) -> tuple[int, str]:
     scope = await keys.authenticate(engine, job.ticket.token)
     request = ExportRequest.model_validate_json(job.question)
-    planned = await plan(scope, engine, request)
+    planned = await plan(scope, engine, pool, request)
     access = Access(
         kind=AccessKind.TAKE_OUT if request.everything else AccessKind.EXPORT,
         segments=planned.segments,
@@ -149,7 +150,7 @@ async def _made(engine: AsyncEngine, place: Place, job: ExportJob, progress: _Pr
     progress.access, progress.counts = access.id, [0] * len(planned.segments)
     archive = Archive(place.unfinished(job.id))
     try:
-        tables = [await _table(scope, engine, archive, request, planned, one, progress) for one in planned.streams]
+        tables = [await _table(scope, pool, archive, request, planned, one, progress) for one in planned.streams]
         await _complete(scope, engine, archive, job, request, planned, tables)
         return await asyncio.to_thread(archive.finish, place.package(job.id))
     finally:
@@ -187,7 +188,7 @@ async def _complete(
 
 async def _table(
     scope: ReadScope,
-    engine: AsyncEngine,
+    pool: Pool,
     archive: Archive,
     request: ExportRequest,
     planned: Plan,
@@ -201,9 +202,9 @@ async def _table(
         for segment in planned.of(stream):
             origins: set[Origin] = set()
             before = progress.done
-            async for answer in _batches(scope, engine, request, stream, segment):
+            async for answer in _batches(scope, pool, request, stream, segment):
                 await asyncio.to_thread(table.write, segment, answer.rows)
-                origins |= set(answer.segments[0].origins)
+                origins |= set(answer.segments[0].origins or ())
                 progress.counts[segment.number] += len(answer.rows)
                 progress.done = before + _share(segment.interval, answer)
             progress.done = before + 1
@@ -213,7 +214,7 @@ async def _table(
 
 
 async def _batches(
-    scope: ReadScope, engine: AsyncEngine, request: ExportRequest, stream: Stream, segment: Segment
+    scope: ReadScope, pool: Pool, request: ExportRequest, stream: Stream, segment: Segment
 ) -> AsyncIterator[Answer]:
     """Read one segment batch by batch; raises Gone when the decision is not the one that the job began with."""
     asked = Selection(
@@ -227,7 +228,7 @@ async def _batches(
     )
     while True:
         try:
-            answer = await read.measurements(scope, engine, asked)
+            answer = await read.measurements(scope, pool, asked)
         except NotFound:
             raise Gone(_LOST) from None
         if [_ground(one) for one in answer.segments] != [_ground(segment)]:

@@ -15,6 +15,7 @@ from fieldlab.ownership.segment import BasisKind, Segment
 from fieldlab.readings.duration import format_duration
 from fieldlab.readings.instant import Instant
 from fieldlab.storage import read, search
+from fieldlab.storage.pool import Pool
 from fieldlab.storage.selection import Selection, StatusFilter, StreamsOf, Wanted
 
 _ALL: Final = 100_000
@@ -33,7 +34,7 @@ class Plan:
         return [segment for segment in self.segments if segment.stream == stream.key]
 
 
-async def plan(scope: ReadScope, engine: AsyncEngine, request: ExportRequest) -> Plan:
+async def plan(scope: ReadScope, engine: AsyncEngine, pool: Pool, request: ExportRequest) -> Plan:
     """Decide on what is asked for; nothing after this moment will be in it.
 
     Raises NotFound for what is not there or hidden, or where there is nothing to have; OutsideAgreement where an
@@ -43,7 +44,7 @@ async def plan(scope: ReadScope, engine: AsyncEngine, request: ExportRequest) ->
     if not wanted:
         raise NotFound("There is nothing of that which you may have; GET /v1/catalogue lists what there is.")
     asked = Selection(streams=wanted, interval=request.interval(), limit=1, ask=request.ask())
-    answer = await read.measurements(scope, engine, asked)
+    answer = await read.measurements(scope, pool, asked)
     kept = [
         replace(segment, interval=past)
         for segment in answer.segments

@@ -12,7 +12,6 @@ from api.answers.segments import segment_document
 from fieldlab.assets.asset import Kind, Stream
 from fieldlab.ownership.segment import Segment
 from fieldlab.readings.aggregate import Aggregate
-from fieldlab.storage.selection import BucketRows, SampleRows
 
 MEDIA_TYPE: Final = "application/vnd.apache.parquet"
 KEY: Final = "fieldlab"
@@ -34,19 +33,13 @@ class StreamTable:
         )
         self.rows = 0
 
-    def write(self, segment: Segment, rows: SampleRows | BucketRows) -> None:
+    def write(self, segment: Segment, rows: pa.RecordBatch) -> None:
         """Append rows of one segment as a row group of their own."""
         if not len(rows):
             return
-        columns: list[Any] = [pa.array(rows.times, pa.int64()).cast(_TIME)]
-        if isinstance(rows, SampleRows):
-            columns += [_values(rows.values, self._stream.kind), pa.array(rows.statuses, pa.uint16())]
-        else:
-            columns += [
-                pa.array(column, pa.int64() if aggregate is Aggregate.COUNT else pa.float64())
-                for aggregate, column in rows.aggregates.items()
-            ]
-            columns.append(pa.array(rows.partial, pa.bool_()))
+        text = self._stream.kind is Kind.TEXT and "value" in rows.schema.names
+        measured = [name for name in self._schema.names if name not in {"owner", "segment"}]
+        columns: list[Any] = [rows.column("text" if text and name == "value" else name) for name in measured]
         columns += [_same(segment.owner, len(rows), _OWNER), _same(segment.number, len(rows), _SEGMENT)]
         self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema), row_group_size=len(rows))
         self.rows += len(rows)
@@ -80,12 +73,6 @@ def _schema(stream: Stream, aggregates: Sequence[Aggregate] | None) -> Any:  # n
         [pa.field("time", _TIME), *measured, pa.field("owner", _OWNER), pa.field("segment", _SEGMENT)],
         metadata={"stream": str(stream.id), "reference": stream.reference},
     )
-
-
-def _values(values: list[float | str | None], kind: Kind) -> Any:  # noqa: ANN401 - pyarrow has no types
-    if kind is Kind.TEXT:
-        return pa.array([None if value is None else str(value) for value in values], pa.string())
-    return pa.array([None if isinstance(value, str) else value for value in values], pa.float64())
 
 
 def _same(value: object, length: int, kind: Any) -> Any:  # noqa: ANN401 - pyarrow has no types

@@ -13,6 +13,7 @@ from api.exports.place import Place
 from fieldlab.errors import Unavailable
 from fieldlab.ownership.access import End
 from fieldlab.storage import export_jobs
+from fieldlab.storage.pool import Pool
 
 _log: Final = logging.getLogger("fieldlab.api")
 
@@ -26,8 +27,9 @@ _TIDY: Final = 15.0
 class Worker:
     """Does one job at a time; `wake` it when there is one. `tell` hears how accesses ended."""
 
-    def __init__(self, engine: AsyncEngine, place: Place, tell: Callable[[End], None]) -> None:
+    def __init__(self, engine: AsyncEngine, pool: Pool, place: Place, tell: Callable[[End], None]) -> None:
         self._engine = engine
+        self._pool = pool
         self._tell = tell
         self.place = place
         self._called = asyncio.Event()
@@ -87,14 +89,14 @@ class Worker:
         tickets = await asyncio.to_thread(self.place.tickets)
         claimed = await export_jobs.claim(self._engine, tickets.values()) if tickets else None
         if claimed is not None:
-            await job.run(self._engine, self.place, claimed, self._tell)
+            await job.run(self._engine, self._pool, self.place, claimed, self._tell)
         return claimed is not None
 
 
 @asynccontextmanager
-async def working(engine: AsyncEngine, place: Place, tell: Callable[[End], None]) -> AsyncIterator[Worker]:
+async def working(engine: AsyncEngine, pool: Pool, place: Place, tell: Callable[[End], None]) -> AsyncIterator[Worker]:
     """Have a worker at work, stopped at the end; a job that is not done then is done by whoever starts next."""
-    worker = Worker(engine, place, tell)
+    worker = Worker(engine, pool, place, tell)
     tasks = [asyncio.create_task(worker.work()), asyncio.create_task(worker.tidy())]
     try:
         yield worker

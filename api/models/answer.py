@@ -64,8 +64,8 @@ class Segment(BaseModel):
     licence: Annotated[str | None, Field(description="An SPDX expression, where an agreement declares one.")]
     shape: Shape
     origins: Annotated[
-        list[Literal["live", "history", "replay", "simulated", "imported"]],
-        Field(description="How the samples of this page came to be."),
+        list[Literal["live", "history", "replay", "simulated", "imported"]] | None,
+        Field(description="How the samples in this answer came to be; null where a long answer tells it at its end."),
     ]
     gaps: list[Gap]
 

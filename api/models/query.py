@@ -8,14 +8,13 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.answers.media import Format, Medium
+from api.answers.media import Medium
 from api.cursor import Cursors
 from api.field import Duration, Moment, SlugText, StepText, TimeZone, Words
 from fieldlab.errors import InvalidCursor, InvalidInput
 from fieldlab.ownership.decision import NOTHING_SAID, Ask
 from fieldlab.ownership.interval import Interval
 from fieldlab.ownership.scope import ReadScope
-from fieldlab.ownership.terms import DataFormat
 from fieldlab.readings.aggregate import Aggregate
 from fieldlab.readings.calendar import Step
 from fieldlab.readings.duration import parse_step
@@ -70,7 +69,10 @@ class StreamsQuery(BaseModel):
     ] = None
     format: Annotated[
         Words | None,
-        Field(description="`json` or `csv`; wins over Accept. `text/csv;header=comment` puts the segments above."),
+        Field(
+            description="`json`, `ndjson`, `csv`, `arrow` or `parquet`; wins over Accept. `text/csv;header=comment` "
+            "puts the segments above."
+        ),
     ] = None
 
     @model_validator(mode="after")
@@ -90,8 +92,7 @@ class StreamsQuery(BaseModel):
         """
         if None not in {self.purpose, stated} and self.purpose != stated:
             raise InvalidInput("purpose and the header Data-Purpose differ; state one purpose.")
-        format_ = DataFormat.CSV if medium.format is Format.CSV else DataFormat.JSON
-        return Ask(basis=self.basis, purpose=self.purpose or stated, format=format_)
+        return Ask(basis=self.basis, purpose=self.purpose or stated, format=medium.said)
 
     def address(self, path: str, **changes: object) -> str:
         """Write the query as the address of a GET, with some of its parameters changed, without its format.
@@ -140,7 +141,9 @@ class MeasurementsQuery(StreamsQuery):
         StatusFilter,
         Field(description="`good` leaves out samples of any other status; aggregates leave out bad ones always."),
     ] = StatusFilter.ALL
-    limit: Annotated[int, Field(ge=1, le=100_000, description="Rows a page, at most.")] = 10_000
+    limit: Annotated[
+        int | None, Field(ge=1, le=100_000, description="Rows a page, at most; without it the answer is whole.")
+    ] = None
     cursor: Annotated[
         str | None, Field(max_length=2000, description="`next` of the page before, with the same other parameters.")
     ] = None

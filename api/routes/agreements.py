@@ -126,9 +126,7 @@ def router() -> APIRouter:
         if found.party(scope.participant) is not Party.OWNER:
             raise Forbidden("Only the owner previews an agreement; read under it with basis=… once it is active.")
         ask = query.ask(next(iter(found.terms.declared.purposes), None) if query.purpose is None else None, medium)
-        answer = await read.measurements(
-            scope, desk.engine, query.selection(scope, desk.cursors, ask, preview=found.id)
-        )
+        answer = await read.measurements(scope, desk.pool, query.selection(scope, desk.cursors, ask, preview=found.id))
         refuse_unservable(answer, query)
         cursor = query.next(scope, desk.cursors, answer)
         here = f"/v1/agreements/{id_}/preview"

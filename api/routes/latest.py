@@ -9,7 +9,7 @@ from starlette.responses import Response
 from api.answers.media import choose
 from api.answers.response import respond
 from api.desk import AtDesk
-from api.guarded import Caller, guarded_router
+from api.guarded import Caller, ReadingRoute, guarded_router
 from api.models.query import StreamsQuery
 from api.routes.measurements import ANSWER, refusals_noted
 from fieldlab.assets.participant import Permission
@@ -18,7 +18,7 @@ from fieldlab.storage import read
 
 def router() -> APIRouter:
     """Make the route."""
-    routes = guarded_router("data")
+    routes = guarded_router("data", route=ReadingRoute)
 
     @routes.get("/latest", summary="The newest value of each stream", responses=ANSWER)
     async def latest(
@@ -33,7 +33,7 @@ def router() -> APIRouter:
         medium = choose(query.format, request.headers.get("accept"))
         ask = query.ask(request.headers.get("data-purpose"), medium)
         async with refusals_noted(scope, desk):
-            answer = await read.latest(scope, desk.engine, query.wanted(), ask)
+            answer = await read.latest(scope, desk.pool, query.wanted(), ask)
         return respond(answer, medium, next_cursor=None, next_=None, decision=query.address("/v1/latest"))
 
     return routes

@@ -12,7 +12,7 @@ from api.answers import as_json
 from api.answers.media import Format, choose
 from api.answers.response import respond
 from api.desk import AtDesk, Desk
-from api.guarded import Caller, guarded_router
+from api.guarded import Caller, ReadingRoute, guarded_router
 from api.models.answer import Decision, Measurements
 from api.models.query import MeasurementsQuery
 from fieldlab.assets.participant import Permission
@@ -26,8 +26,8 @@ from fieldlab.storage.selection import Answer, StatusFilter
 ANSWER: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "model": Measurements,
-        "description": "One page, with its segments",
-        "content": {Format.CSV.value: {"schema": {"type": "string"}}},
+        "description": "The rows, or one page of them, with their segments",
+        "content": {one.value: {"schema": {"type": "string"}} for one in Format if one is not Format.JSON},
     }
 }
 _DECISION: Final[dict[int | str, dict[str, Any]]] = {200: {"model": Decision, "description": "The segments of a page"}}
@@ -35,7 +35,7 @@ _DECISION: Final[dict[int | str, dict[str, Any]]] = {200: {"model": Decision, "d
 
 def router() -> APIRouter:
     """Make the routes."""
-    routes = guarded_router("data")
+    routes = guarded_router("data", route=ReadingRoute)
 
     @routes.get("/measurements", summary="Measurements of streams over a time", responses=ANSWER)
     async def measurements(
@@ -108,7 +108,7 @@ async def _measurements(request: Request, scope: ReadScope, desk: Desk, query: M
     cursors = desk.cursors
     ask = query.ask(request.headers.get("data-purpose"), medium)
     async with refusals_noted(scope, desk):
-        answer = await read.measurements(scope, desk.engine, query.selection(scope, cursors, ask))
+        answer = await read.measurements(scope, desk.pool, query.selection(scope, cursors, ask))
     refuse_unservable(answer, query)
     cursor = query.next(scope, cursors, answer)
     settled = (
@@ -131,6 +131,6 @@ async def _segments(request: Request, scope: ReadScope, desk: Desk, query: Measu
     cursors = desk.cursors
     ask = query.ask(request.headers.get("data-purpose"), medium)
     async with refusals_noted(scope, desk):
-        answer = await read.measurements(scope, desk.engine, query.selection(scope, cursors, ask))
+        answer = await read.measurements(scope, desk.pool, query.selection(scope, cursors, ask))
     body = as_json.write_head(answer, query.next(scope, cursors, answer))
     return Response(body, media_type=Format.JSON.value)

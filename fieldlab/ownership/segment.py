@@ -55,7 +55,8 @@ class SegmentGap:
 class Segment:
     """One stretch of one stream with one owner and one basis, numbered within its answer.
 
-    `tenure` is the database's key of the tenure it was cut from; `origins` are those of the data in it.
+    `tenure` is the database's key of the tenure it was cut from; `origins` are those of the data in it,
+    None where they are not known yet.
     """
 
     number: int
@@ -65,5 +66,5 @@ class Segment:
     owner: str
     trial: str | None
     basis: Basis
-    origins: tuple[Origin, ...] = ()
+    origins: tuple[Origin, ...] | None = None
     gaps: tuple[SegmentGap, ...] = ()

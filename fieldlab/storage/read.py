@@ -4,249 +4,172 @@ Every public function takes a `ReadScope` first. What the scope's participant ma
 stream is NotFound, a hidden stretch is absent. The database decides the same once more, in its views and functions.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
-from uuid import UUID
+from typing import Final
 
-import numpy as np
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+import pyarrow as pa
 
-from fieldlab.assets.asset import Stream
+from fieldlab.assets.asset import Kind, Stream
 from fieldlab.errors import InvalidCursor
-from fieldlab.ownership.agreement import Agreement
-from fieldlab.ownership.decision import NOTHING_SAID, Ask, Decision, Right, decide
+from fieldlab.ownership.access import AccessKind
+from fieldlab.ownership.decision import NOTHING_SAID, Ask
 from fieldlab.ownership.interval import ALWAYS, Interval
 from fieldlab.ownership.paging import remaining
 from fieldlab.ownership.scope import ReadScope
-from fieldlab.ownership.segment import BasisKind, Segment, SegmentGap
-from fieldlab.readings.gap import Cause
-from fieldlab.readings.instant import FOREVER, Instant
+from fieldlab.ownership.segment import Segment
+from fieldlab.readings.calendar import Calendar
+from fieldlab.readings.duration import format_step
+from fieldlab.readings.instant import Instant
 from fieldlab.readings.origin import Origin, origin_of
 from fieldlab.readings.status import shown
-from fieldlab.storage import agreements
-from fieldlab.storage.aggregated import Bucketing, buckets
-from fieldlab.storage.catalogue import wanted
-from fieldlab.storage.columns import fetch, instants
-from fieldlab.storage.selection import (
-    Answer,
-    BucketRows,
-    Last,
-    Position,
-    SampleRows,
-    Selection,
-    StatusFilter,
-    Wanted,
-)
-from fieldlab.storage.transaction import Bound, reading
+from fieldlab.storage import buckets, samples
+from fieldlab.storage.columns import TIME, instants, ints, origins_in, sample_schema
+from fieldlab.storage.deciding import Decided, Question, deciding
+from fieldlab.storage.pool import Pool
+from fieldlab.storage.samples import Wish
+from fieldlab.storage.selection import Answer, Position, Rest, Selection, StatusFilter, Wanted
 
-_RIGHTS: Final = text("SELECT * FROM visible.segments(:streams, :start, :until, CAST(:preview AS uuid))")
-"""The rights to decide on: which stretches of the asked streams the reader may see, cut at tenure boundaries."""
+FIRST: Final = 16_384
+"""Rows of the first batch of a long answer: what the first byte waits for."""
 
-_GAPS: Final = text("SELECT tenure, start, until, cause, agreement FROM visible.gaps(:streams, :start, :until)")
-"""The known holes within those stretches."""
-
-_SAMPLES: Final = """
-    SELECT time, value, text, status, origin
-    FROM visible.samples(%(stream)s, %(start)s, %(until)s, %(limit)s, %(good_only)s, %(under)s)
+_LATEST: Final = """
+    SELECT stream, tenure, owner, trial, agreement, time, value, text, status, origin
+    FROM visible.latest(%(streams)s, CAST(%(under)s AS uuid[]))
 """
-"""The samples of one stretch, or those whose status is good, oldest first."""
-
-_LATEST: Final = text("SELECT * FROM visible.latest(:streams, CAST(:under AS uuid[]))")
 """The newest readable sample of each stream."""
 
+_Origins = Mapping[int, set[Origin]]
 
-async def measurements(scope: ReadScope, engine: AsyncEngine, selection: Selection) -> Answer:
-    """Answer one page of samples, or of buckets if the selection has a step.
+
+async def measurements(scope: ReadScope, pool: Pool, selection: Selection) -> Answer:
+    """Answer one page of samples, or of buckets if the selection has a step; without a limit a first batch and a rest.
 
     Raises NotFound for a stream that is not there or hidden, InvalidCursor for a page after a stream that is not asked,
     OutsideAgreement for a purpose or format that an agreement does not allow.
     """
-    async with reading(scope, engine) as bound:
-        streams = await wanted(bound, selection.streams)
-        interval = selection.interval
-        if isinstance(interval, Last):
-            interval = interval.before(bound.decided_at)
-        decided = await _decide(bound, streams, interval, selection.ask, preview=selection.preview)
-        left = _left(streams, decided, selection)
-        rows: SampleRows | BucketRows
-        origins: Mapping[int, set[Origin]]
-        if selection.step is None:
-            rows, origins, more = await _samples(bound, selection, left)
-        else:
-            asked = Bucketing(
-                step=selection.step, aggregates=selection.aggregates, status=selection.status, limit=selection.limit
-            )
-            found = await buckets(bound, asked, decided, left)
-            rows, origins, more = found.rows, found.origins, found.more
-    return Answer(
-        decided_at=bound.decided_at,
-        interval=interval,
-        streams=streams,
-        segments=_with_origins(decided, origins),
-        rows=rows,
-        next=_position(rows, decided, streams) if more else None,
+    question = Question(
+        streams=selection.streams,
+        interval=selection.interval,
+        ask=selection.ask,
+        kind=AccessKind.PREVIEW if selection.preview else selection.kind,
+        preview=selection.preview,
+        shape=_shape(selection),
     )
+    async with deciding(scope, pool, question) as decided:
+        left = _left(decided, selection)
+        if selection.step is not None:
+            page = await buckets.first(decided, selection, left)
+            if selection.limit is None and page.more:
+                following = buckets.BucketsLeft(
+                    scope=scope, pool=pool, segments=decided.segments, left=page.left, selection=selection
+                )
+                return _answer(decided, page.rows, None, rest=following)
+            return _answer(decided, page.rows, origins_in(page.rows), more=page.more)
+        wish = Wish(
+            with_text=any(stream.kind is Kind.TEXT for stream in decided.streams),
+            good_only=selection.status is StatusFilter.GOOD,
+        )
+        if selection.limit is not None:
+            part = await samples.first(decided, left, wish, at_most=selection.limit + 1)
+            rows = part.rows[: selection.limit]
+            return _answer(decided, rows, origins_in(rows), more=len(part.rows) > selection.limit)
+        part = await samples.first(decided, left, wish, at_most=FIRST)
+        if not part.left:
+            return _answer(decided, part.rows, origins_in(part.rows))
+        rest = samples.SamplesLeft(scope=scope, pool=pool, segments=decided.segments, left=part.left, wish=wish)
+        return _answer(decided, part.rows, None, rest=rest)
 
 
-async def latest(scope: ReadScope, engine: AsyncEngine, streams: Wanted, ask: Ask = NOTHING_SAID) -> Answer:
+async def latest(scope: ReadScope, pool: Pool, streams: Wanted, ask: Ask = NOTHING_SAID) -> Answer:
     """Answer the newest readable value of each stream, one segment a row; a stream without a value has no row.
 
     Nothing is newest below a resolution floor. Raises NotFound for a stream that is not there or hidden,
     OutsideAgreement for a purpose or format that an agreement does not allow.
     """
-    async with reading(scope, engine) as bound:
-        found = await wanted(bound, streams)
-        keys = [stream.key for stream in found]
-        decided = await _rights(bound, keys, ALWAYS, ask)
+    question = Question(streams=streams, interval=ALWAYS, ask=ask, kind=AccessKind.LATEST)
+    async with deciding(scope, pool, question) as decided:
         bases = {segment.basis.agreement: segment.basis for segment in decided.segments}
-        asked = {"streams": keys, "under": [id_ for id_ in bases if id_ is not None]}
-        newest = (await bound.connection.execute(_LATEST, asked)).all()
-    return Answer(
-        decided_at=bound.decided_at,
-        interval=ALWAYS,
-        streams=found,
-        segments=tuple(
-            Segment(
-                number=number,
-                stream=row.stream,
-                interval=Interval(start=row.time, until=Instant(row.time + 1)),
-                tenure=row.tenure,
-                owner=row.owner,
-                trial=row.trial,
-                basis=bases[row.agreement],
-                origins=(origin_of(row.origin),),
-            )
-            for number, row in enumerate(newest)
-        ),
-        rows=SampleRows(
-            times=np.array([row.time for row in newest], dtype=np.int64),
-            values=[row.value if row.text is None else row.text for row in newest],
-            statuses=[shown(row.status) for row in newest],
-            segments=list(range(len(newest))),
-        ),
-    )
-
-
-async def _decide(
-    bound: Bound, streams: Sequence[Stream], interval: Interval, ask: Ask, *, preview: UUID | None
-) -> tuple[Segment, ...]:
-    keys = [stream.key for stream in streams]
-    decided = await _rights(bound, keys, interval, ask, preview=preview)
-    gaps: dict[tuple[int, UUID | None], list[SegmentGap]] = {}
-    for row in await bound.connection.execute(_GAPS, _asked(keys, interval)):
-        hole = SegmentGap(interval=Interval(start=row.start, until=row.until), cause=Cause(row.cause))
-        gaps.setdefault((row.tenure, row.agreement), []).append(hole)
-    return tuple(
-        replace(segment, gaps=_within(segment.interval, gaps[segment.tenure, segment.basis.agreement]))
-        if (segment.tenure, segment.basis.agreement) in gaps
-        else segment
-        for segment in decided.segments
-    )
-
-
-async def _rights(
-    bound: Bound, keys: Sequence[int], interval: Interval, ask: Ask, *, preview: UUID | None = None
-) -> Decision:
-    rights, agreed = await held(bound, keys, interval, preview=preview)
-    decided = decide(rights, agreed, ask)
-    decided.require(ask)
-    return decided
-
-
-async def held(
-    bound: Bound, keys: Sequence[int], interval: Interval, *, preview: UUID | None = None
-) -> tuple[list[Right], Mapping[UUID, Agreement]]:
-    """Give what there is to decide on: the reader's rights to streams within an interval, and the agreements behind."""
-    rows = (await bound.connection.execute(_RIGHTS, {**_asked(keys, interval), "preview": preview})).all()
-    rights = [
-        Right(
-            stream=row.stream,
-            interval=Interval(start=row.start, until=row.until),
-            tenure=row.tenure,
-            owner=row.owner,
-            trial=row.trial,
-            kind=BasisKind(row.basis),
-            agreement=row.agreement,
+        asked = {
+            "streams": [stream.key for stream in decided.streams],
+            "under": [id_ for id_ in bases if id_ is not None],
+        }
+        newest = await decided.read(_LATEST, asked)
+    with_text = any(stream.kind is Kind.TEXT for stream in decided.streams)
+    times = instants([row[5] for row in newest])
+    segments = tuple(
+        Segment(
+            number=number,
+            stream=stream,
+            interval=Interval(start=Instant(times[number]), until=Instant(times[number] + 1)),
+            tenure=tenure,
+            owner=owner,
+            trial=trial,
+            basis=bases[agreement],
+            origins=(origin_of(origin),),
         )
-        for row in rows
-    ]
-    found = {right.agreement for right in rights if right.agreement is not None}
-    return rights, await agreements.of_ids(bound, found) if found else {}
+        for number, (stream, tenure, owner, trial, agreement, *_, origin) in enumerate(newest)
+    )
+    columns = {
+        "time": pa.array(times, pa.int64()).cast(TIME),
+        "value": pa.array([row[6] for row in newest], pa.float64()),
+        "text": pa.array([row[7] for row in newest], pa.string()),
+        "status": pa.array([shown(row[8]) for row in newest], pa.uint16()),
+        "origin": pa.array([origin_of(row[9]) for row in newest], pa.int8()),
+        "segment": pa.array(range(len(newest)), pa.int32()),
+    }
+    schema = sample_schema(with_text=with_text)
+    return Answer(
+        decided_at=decided.decided_at,
+        interval=ALWAYS,
+        streams=decided.streams,
+        segments=segments,
+        rows=pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema),
+    )
 
 
-def _asked(keys: Sequence[int], interval: Interval) -> dict[str, object]:
-    return {"streams": list(keys), "start": interval.start, "until": min(interval.until, FOREVER)}
+def _shape(selection: Selection) -> dict[str, object]:
+    shape: dict[str, object] = {"format": selection.ask.format, "status": selection.status}
+    if selection.step is None:
+        return shape
+    zone = {"time_zone": selection.step.zone} if isinstance(selection.step, Calendar) else {}
+    return {**shape, "step": format_step(selection.step), **zone, "aggregate": list(selection.aggregates)}
 
 
-def _within(interval: Interval, gaps: Iterable[SegmentGap]) -> tuple[SegmentGap, ...]:
-    clipped = ((gap, gap.interval.clipped(interval)) for gap in gaps)
-    return tuple(replace(gap, interval=part) for gap, part in clipped if part is not None)
-
-
-def _left(streams: Sequence[Stream], segments: Sequence[Segment], selection: Selection) -> Sequence[Segment]:
+def _left(decided: Decided, selection: Selection) -> Sequence[Segment]:
     if selection.after is None:
-        return segments
-    keys = {stream.id: stream.key for stream in streams}
+        return decided.segments
+    keys = {stream.id: stream.key for stream in decided.streams}
     if selection.after.stream not in keys:
         raise InvalidCursor("This page belongs to a stream that you can no longer see; ask again without a cursor.")
     return remaining(
-        segments,
-        order=[stream.key for stream in streams],
+        decided.segments,
+        order=[stream.key for stream in decided.streams],
         stream=keys[selection.after.stream],
         given=selection.after.time,
         step=selection.step,
     )
 
 
-async def _samples(
-    bound: Bound, selection: Selection, segments: Iterable[Segment]
-) -> tuple[SampleRows, dict[int, set[Origin]], bool]:
-    room = selection.limit
-    rows: list[tuple[Any, ...]] = []
-    numbers: list[int] = []
-    origins: dict[int, set[Origin]] = {}
-    more = False
-    for segment in segments:
-        if segment.basis.shape.resolution_floor is not None:
-            continue
-        asked = {
-            "stream": segment.stream,
-            "start": segment.interval.start,
-            "until": segment.interval.until,
-            "good_only": selection.status is StatusFilter.GOOD,
-            "limit": room + 1,
-            "under": segment.basis.agreement,
-        }
-        found = await fetch(bound, _SAMPLES, asked)
-        more = len(found) > room
-        del found[room:]
-        rows += found
-        numbers += [segment.number] * len(found)
-        origins[segment.number] = {origin_of(column) for column in {row[4] for row in found}}
-        room -= len(found)
-        if more:
-            break
-    times, values, texts, statuses, _ = _transposed(rows, width=5)
-    columns = SampleRows(
-        times=instants(times),
-        values=[value if words is None else words for value, words in zip(values, texts, strict=True)],
-        statuses=[shown(status) for status in statuses],
-        segments=numbers,
+def _answer(
+    decided: Decided, rows: pa.RecordBatch, origins: _Origins | None, *, more: bool = False, rest: Rest | None = None
+) -> Answer:
+    return Answer(
+        decided_at=decided.decided_at,
+        interval=decided.interval,
+        streams=decided.streams,
+        segments=decided.segments if origins is None else _with_origins(decided.segments, origins),
+        rows=rows,
+        next=_position(rows, decided.segments, decided.streams) if more else None,
+        rest=rest,
     )
-    return columns, origins, more
 
 
-def _transposed(rows: Sequence[tuple[Any, ...]], *, width: int) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
-
-
-def _position(rows: SampleRows | BucketRows, segments: Sequence[Segment], streams: Sequence[Stream]) -> Position:
-    last = segments[rows.segments[-1]]
+def _position(rows: pa.RecordBatch, segments: Sequence[Segment], streams: Sequence[Stream]) -> Position:
+    last = segments[int(ints(rows, "segment")[-1])]
     ids = {stream.key: stream.id for stream in streams}
-    return Position(stream=ids[last.stream], time=max(Instant(rows.times[-1]), last.interval.start))
+    return Position(stream=ids[last.stream], time=max(Instant(ints(rows, "time")[-1]), last.interval.start))
 
 
-def _with_origins(segments: Sequence[Segment], origins: Mapping[int, set[Origin]]) -> tuple[Segment, ...]:
+def _with_origins(segments: Sequence[Segment], origins: _Origins) -> tuple[Segment, ...]:
     return tuple(replace(segment, origins=tuple(sorted(origins.get(segment.number, ())))) for segment in segments)

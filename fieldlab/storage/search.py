@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from fieldlab.ownership.entry import Entry, covered
 from fieldlab.ownership.interval import ALWAYS
 from fieldlab.ownership.scope import ReadScope
-from fieldlab.storage import read
 from fieldlab.storage.catalogue import stream_of, with_extent
+from fieldlab.storage.held import held
 from fieldlab.storage.transaction import reading
 
 _SEARCH: Final = text(
@@ -60,7 +60,7 @@ async def entries(
     async with reading(scope, engine) as bound:
         found = (await bound.connection.execute(_SEARCH, asked)).all()
         streams = await with_extent(bound, [stream_of(row) for row in found])
-        rights, agreements = await read.held(bound, [stream.key for stream in streams], ALWAYS)
+        rights, agreements = await held(bound, [stream.key for stream in streams], ALWAYS)
     coverage = covered(rights, agreements)
     return tuple(
         Entry(stream=stream, asset_name=row.asset_name, about=row.about, coverage=coverage[stream.key])

@@ -1,21 +1,21 @@
 """What a reader asks for, and what comes back: values between the query service and the reads."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 from uuid import UUID
 
-import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
 
 from fieldlab.assets.asset import Stream
+from fieldlab.ownership.access import AccessKind
 from fieldlab.ownership.decision import NOTHING_SAID, Ask
 from fieldlab.ownership.interval import Interval
 from fieldlab.ownership.segment import Segment
 from fieldlab.readings.aggregate import Aggregate
 from fieldlab.readings.calendar import Step
 from fieldlab.readings.instant import Instant
-
-Int64 = NDArray[np.int64]
 
 
 class StatusFilter(StrEnum):
@@ -60,67 +60,49 @@ class Position:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Selection:
-    """Streams over `[start, until)`, at most `limit` rows a page.
+    """Streams over `[start, until)`, at most `limit` rows a page, or all of them where there is none.
 
     With `step` the answer has buckets, on the grid of the Unix epoch or of the calendar. `ask` says on what
     ground, for what and in which format. With `preview` an owner sees what that agreement opens, and only that.
+    `rolled` tells whether rollups are read where they can answer; None leaves it to the database.
     """
 
     streams: Wanted
     interval: Interval | Last
-    limit: int
+    limit: int | None = None
     status: StatusFilter = StatusFilter.ALL
     step: Step | None = None
     aggregates: tuple[Aggregate, ...] = ()
     after: Position | None = None
     ask: Ask = NOTHING_SAID
+    kind: AccessKind = AccessKind.MEASUREMENTS
     preview: UUID | None = None
+    rolled: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class SampleRows:
-    """Readable samples in columns of equal length, by stream and time.
-
-    `times` are microseconds since the Unix epoch, `statuses` the upper halves of StatusCodes (0…65535), `segments` the
-    numbers of the rows' segments.
-    """
-
-    times: Int64
-    values: list[float | str | None]
-    statuses: list[int]
-    segments: list[int]
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class BucketRows:
-    """Buckets in columns of equal length, by stream, segment and time; a bucket without a sample is absent.
-
-    `times` are their starts, `aggregates` one column for each that was asked, with None where an agreement does not
-    allow it. `partial` tells that a hand-over or an end of the asked range cuts the bucket.
-    """
-
-    times: Int64
-    aggregates: dict[Aggregate, list[float | int | None]]
-    partial: list[bool]
-    segments: list[int]
-
-    def __len__(self) -> int:
-        return len(self.segments)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """One page: the streams, the segments the decision gave, their rows, and where to go on.
+    """The streams, the segments that the decision gave, and their rows, by stream and time.
 
-    `interval` is the one decided on, also where the last minutes were asked for.
+    `interval` is the one decided on, also where the last minutes were asked for. `rows` are whole, or one page with
+    `next` to go on, or the first batch, where `rest` has the others. Their columns are `time`, those of the question,
+    and `segment`: see `fieldlab.storage.columns`. The segments know their origins unless there is a rest.
     """
 
     decided_at: Instant
     interval: Interval
     streams: tuple[Stream, ...]
     segments: tuple[Segment, ...]
-    rows: SampleRows | BucketRows
+    rows: pa.RecordBatch
     next: Position | None = None
+    rest: "Rest | None" = None
+
+
+class Rest(Protocol):
+    """The batches after the first: each is read in a short transaction in which the database decides again."""
+
+    def __aiter__(self) -> AsyncIterator[pa.RecordBatch]:
+        """Give the batches; raises RightEnded when a stretch is not the reader's any more, or its key is void."""
+
+    async def confirm(self, batch: pa.RecordBatch) -> None:
+        """Raise RightEnded unless the reader still has its right to every segment of a batch."""

@@ -183,8 +183,8 @@ async def test_csv_has_owner_and_segment_in_every_line_and_points_at_its_segment
     assert answer.text.endswith("\r\n")
     rows = read_csv(answer)
     assert rows[:2] == [
-        ["time", "asset", "stream", "value", "status", "owner", "segment"],
-        ["2026-11-21T08:00:00.000000Z", "mill-1", "spindle_current", "0.0", "0", "sme-a", "0"],
+        ["time", "asset", "stream", "unit", "value", "status", "owner", "segment"],
+        ["2026-11-21T08:00:00.000000Z", "mill-1", "spindle_current", "A", "0", "0", "sme-a", "0"],
     ]
     assert len(rows) == 4
     described = answer.links["describedby"]["url"]
@@ -228,9 +228,9 @@ async def test_a_text_that_looks_like_a_formula_is_disarmed_in_csv_and_numbers_a
     texts = ["=1+1", "+2", "-3", "@SUM(A1)", "\t=1", 'say "hi"', "two\nlines", "comma, here", "plain"]
     quiet_lab.store(STATE, [Row(time=Instant(EIGHT + n * SECOND), text=text) for n, text in enumerate(texts)])
     quiet_lab.store(SPEED, [Row(time=EIGHT, value=-3.5), Row(time=Instant(EIGHT + 1), value=1e-300)])
-    told = [row[3] for row in read_csv(await got(quiet_lab, "lab", stream=STATE, format="csv"))[1:]]
+    told = [row[4] for row in read_csv(await got(quiet_lab, "lab", stream=STATE, format="csv"))[1:]]
     assert told == ["'=1+1", "'+2", "'-3", "'@SUM(A1)", "'\t=1", *texts[5:]]
-    numbers = [row[3] for row in read_csv(await got(quiet_lab, "lab", stream=SPEED, format="csv"))[1:]]
+    numbers = [row[4] for row in read_csv(await got(quiet_lab, "lab", stream=SPEED, format="csv"))[1:]]
     assert numbers == ["-3.5", "1e-300"]
     assert [row[2] for row in (await got(quiet_lab, "lab", stream=STATE)).json()["rows"]] == texts
 
@@ -238,7 +238,7 @@ async def test_a_text_that_looks_like_a_formula_is_disarmed_in_csv_and_numbers_a
 async def test_what_json_cannot_write_is_null_and_csv_says_it(quiet_lab: Floor) -> None:
     quiet_lab.store(SPEED, [Row(time=EIGHT, value=float("nan")), Row(time=Instant(EIGHT + 1), value=float("inf"))])
     assert [row[2] for row in (await got(quiet_lab, "lab", stream=SPEED)).json()["rows"]] == [None, None]
-    told = [row[3] for row in read_csv(await got(quiet_lab, "lab", stream=SPEED, format="csv"))[1:]]
+    told = [row[4] for row in read_csv(await got(quiet_lab, "lab", stream=SPEED, format="csv"))[1:]]
     assert told == ["nan", "inf"]
 
 
@@ -249,7 +249,7 @@ async def test_a_long_page_is_the_same_as_its_short_ones(quiet_lab: Floor) -> No
     assert [row[2] for row in body["rows"]] == [n / 7 for n in range(count)]
     assert [row[0] for row in body["rows"]] == [str(Instant(EIGHT + n * 1_000)) for n in range(count)]
     lines = read_csv(await got(quiet_lab, "lab", stream=SPEED, limit=100_000, format="csv"))
-    assert [float(row[3]) for row in lines[1:]] == [n / 7 for n in range(count)]
+    assert [float(row[4]) for row in lines[1:]] == [n / 7 for n in range(count)]
 
 
 async def test_an_answer_is_packed_when_asked_and_worth_it(lab: Floor) -> None:
@@ -299,7 +299,7 @@ async def test_latest_of_a_stream_without_a_value_has_no_row(lab: Floor) -> None
     assert len(body["rows"]) == len(body["segments"]) == 2
     assert all(row[0] < str(TEN) for row in body["rows"])
     lines = read_csv(await got(lab, "sme-b", "/v1/latest", asset="mill-1", format="csv"))
-    assert [row[5] for row in lines[1:]] == ["sme-b", "sme-b"]
+    assert [row[6] for row in lines[1:]] == ["sme-b", "sme-b"]
 
 
 async def test_a_machine_in_several_hands_gives_each_its_several_stretches(lab: Floor) -> None:

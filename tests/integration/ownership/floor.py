@@ -23,6 +23,7 @@ from fieldlab.readings.instant import FOREVER, Instant
 from fieldlab.storage import keys, tenures
 from fieldlab.storage.database import adapt, open_async_engine, open_engine
 from fieldlab.storage.declare import declare
+from fieldlab.storage.pool import Pool, open_pool
 from tests.servers.database import Database
 
 MONDAY: Final = Instant.parse("2026-11-16T00:00:00Z")
@@ -63,10 +64,11 @@ OPERATOR: Final = frozenset({Permission.DATA_READ, Permission.LAB_ADMIN})
 
 @dataclass(frozen=True, kw_only=True)
 class Floor:
-    """The lab, its query service's engine, and one key and scope for each participant."""
+    """The lab, its query service's engine and pool, and one key and scope for each participant."""
 
     database: Database
     engine: AsyncEngine
+    pool: Pool
     tokens: Mapping[str, str]
     scopes: Mapping[str, ReadScope]
     streams: Mapping[str, int]
@@ -131,6 +133,7 @@ async def floor_in(database: Database) -> AsyncIterator[Floor]:
                 owner=owner, trial=f"trial-of-{owner}", interval=Interval(start=start, until=until), booked=True
             )
             await tenures.hand_over(scopes["lab"], engine, "mill-1", booking)
-        yield Floor(database=database, engine=engine, tokens=tokens, scopes=scopes, streams=streams)
+        async with open_pool(database.api, name="tests of ownership", connections=4) as pool:
+            yield Floor(database=database, engine=engine, pool=pool, tokens=tokens, scopes=scopes, streams=streams)
     finally:
         await engine.dispose()

@@ -17,10 +17,8 @@ from fieldlab.readings.aggregate import Aggregate
 from fieldlab.readings.calendar import Calendar, Step
 from fieldlab.readings.instant import MINUTE, SECOND, Instant
 from fieldlab.storage import read
-from fieldlab.storage.aggregated import Bucketing, buckets
 from fieldlab.storage.database import adapt
 from fieldlab.storage.selection import Answer, Selection, StatusFilter
-from fieldlab.storage.transaction import reading
 from tests.integration.ownership.floor import CURRENT, MONDAY, Floor
 from tests.integration.ownership.pact import pact, writing
 from tests.integration.ownership.plainly import Row, Series, plainly, tenure_of
@@ -101,19 +99,21 @@ async def given_rows(
     floor: Floor, case: Case, reader: str, *, rolled: bool | None, aggregates: Sequence[Aggregate]
 ) -> tuple[dict[int, dict[int, Row]], Answer]:
     """Ask for buckets; give each segment's rows by their start."""
-    interval = Interval(start=Instant(BEGIN + case.range[0]), until=Instant(BEGIN + case.range[1]))
-    status = StatusFilter.GOOD if case.good_only else StatusFilter.ALL
     selection = Selection(
-        streams=(CURRENT,), interval=interval, limit=100_000, step=case.step, aggregates=tuple(Aggregate), status=status
+        streams=(CURRENT,),
+        interval=Interval(start=Instant(BEGIN + case.range[0]), until=Instant(BEGIN + case.range[1])),
+        limit=100_000,
+        step=case.step,
+        aggregates=tuple(aggregates),
+        status=StatusFilter.GOOD if case.good_only else StatusFilter.ALL,
+        rolled=rolled,
     )
-    answer = await read.measurements(floor.scopes[reader], floor.engine, selection)
-    asked = Bucketing(step=case.step, aggregates=tuple(aggregates), status=status, limit=100_000, rolled=rolled)
-    async with reading(floor.scopes[reader], floor.engine) as bound:
-        rows = (await buckets(bound, asked, answer.segments, answer.segments)).rows
+    answer = await read.measurements(floor.scopes[reader], floor.pool, selection)
     found: dict[int, dict[int, Row]] = {segment.number: {} for segment in answer.segments}
-    for at, (time, segment) in enumerate(zip(rows.times.tolist(), rows.segments, strict=True)):
-        assert time not in found[segment]
-        found[segment][time] = {one: column[at] for one, column in rows.aggregates.items()}
+    for row in answer.rows.to_pylist():
+        start = int(row["time"].timestamp()) * SECOND + row["time"].microsecond
+        assert start not in found[row["segment"]]
+        found[row["segment"]][start] = {one: row[one.value] for one in aggregates}
     return found, answer
 
 

@@ -20,9 +20,10 @@ from fieldlab.ownership.tenure import Tenure
 from fieldlab.ownership.terms import DataFormat, Declared, Enforced, Terms
 from fieldlab.readings.instant import FOREVER, MINUTE, NEVER, SECOND, Instant
 from fieldlab.storage import agreements, catalogue, read, tenures
-from fieldlab.storage.selection import Answer, SampleRows, Selection
+from fieldlab.storage.selection import Answer, Selection
 from tests.integration.ownership.floor import CURRENT, JOINT, MONDAY, STATE, TUESDAY, WEDNESDAY, Floor
 from tests.integration.ownership.pact import WEEK, Wanted, offer, pact, request, sign, writing
+from tests.integration.ownership.rows import times
 
 DENIED = psycopg.errors.InsufficientPrivilege
 
@@ -38,12 +39,7 @@ async def lab(floor: Floor) -> Floor:
 
 async def ask(lab: Floor, reader: str, said: Ask = NOTHING_SAID) -> Answer:
     selection = Selection(streams=(CURRENT,), interval=ALWAYS, limit=10_000, ask=said)
-    return await read.measurements(lab.scopes[reader], lab.engine, selection)
-
-
-def times(answer: Answer) -> list[int]:
-    assert isinstance(answer.rows, SampleRows)
-    return [int(time) for time in answer.rows.times]
+    return await read.measurements(lab.scopes[reader], lab.pool, selection)
 
 
 async def sees(lab: Floor, reader: str) -> bool:
@@ -94,10 +90,10 @@ class TestWhatItOpens:
         lab.store(JOINT, [(old, 1.0), (young, 2.0)])
         await pact(lab, owner="sme-b", streams=(JOINT,), embargo=60 * MINUTE)
         selection = Selection(streams=(JOINT,), interval=ALWAYS, limit=10)
-        answer = await read.measurements(lab.scopes["outsider"], lab.engine, selection)
+        answer = await read.measurements(lab.scopes["outsider"], lab.pool, selection)
         assert times(answer) == [old]
         assert answer.segments[0].interval.until == answer.decided_at - 60 * MINUTE
-        assert (await read.latest(lab.scopes["outsider"], lab.engine, (JOINT,))).rows.times.tolist() == [old]
+        assert times(await read.latest(lab.scopes["outsider"], lab.pool, (JOINT,))) == [old]
 
     @pytest.mark.parametrize(
         "validity",
@@ -132,7 +128,7 @@ class TestWhatItOpens:
         lab.store(STATE, [(MONDAY, "milling")])
         await pact(lab)
         with pytest.raises(NotFound):
-            await read.latest(lab.scopes["outsider"], lab.engine, (STATE,))
+            await read.latest(lab.scopes["outsider"], lab.pool, (STATE,))
 
 
 class TestSeveralThatFit:
@@ -156,7 +152,7 @@ class TestSeveralThatFit:
     async def test_give_the_latest_value_once_under_the_better_one(self, lab: Floor) -> None:
         await pact(lab, embargo=60 * MINUTE)
         prompt = await pact(lab)
-        (segment,) = (await read.latest(lab.scopes["outsider"], lab.engine, (CURRENT,))).segments
+        (segment,) = (await read.latest(lab.scopes["outsider"], lab.pool, (CURRENT,))).segments
         assert segment.basis.agreement == prompt.id
 
 
@@ -318,14 +314,14 @@ async def test_two_answers_at_once_to_one_request_are_one(lab: Floor) -> None:
 async def test_a_revocation_between_two_pages_ends_the_second(lab: Floor) -> None:
     made = await pact(lab)
     first = await read.measurements(
-        lab.scopes["outsider"], lab.engine, Selection(streams=(CURRENT,), interval=ALWAYS, limit=5)
+        lab.scopes["outsider"], lab.pool, Selection(streams=(CURRENT,), interval=ALWAYS, limit=5)
     )
     assert first.next is not None
     second = Selection(streams=(CURRENT,), interval=ALWAYS, limit=5, after=first.next)
-    assert len((await read.measurements(lab.scopes["outsider"], lab.engine, second)).rows) == 5
+    assert len((await read.measurements(lab.scopes["outsider"], lab.pool, second)).rows) == 5
     await agreements.step(lab.scopes["sme-a"], lab.engine, made.id, Action.SUSPEND)
     with pytest.raises(NotFound):
-        await read.measurements(lab.scopes["outsider"], lab.engine, second)
+        await read.measurements(lab.scopes["outsider"], lab.pool, second)
 
 
 class TestAPurpose:
@@ -336,7 +332,7 @@ class TestAPurpose:
             with pytest.raises(OutsideAgreement, match=str(made.id)):
                 await ask(lab, "outsider", said)
             with pytest.raises(OutsideAgreement):
-                await read.latest(lab.scopes["outsider"], lab.engine, (CURRENT,), said)
+                await read.latest(lab.scopes["outsider"], lab.pool, (CURRENT,), said)
 
     async def test_refused_is_told_to_both_sides(self, lab: Floor) -> None:
         made = await pact(lab, declared=Declared(purposes=("tool-wear-research",)))

@@ -169,7 +169,7 @@ async def test_a_pooled_connection_keeps_no_binding_after_an_exception(floor: Fl
 
 async def test_a_key_revoked_after_it_was_shown_reads_nothing_more(floor: Floor) -> None:
     selection = Selection(streams=(CURRENT,), interval=ALWAYS, limit=10)
-    assert (await read.measurements(floor.scopes["sme-a"], floor.engine, selection)).segments
+    assert (await read.measurements(floor.scopes["sme-a"], floor.pool, selection)).segments
     administration = open_engine(floor.database.admin, name="tests")
     with administration.begin() as connection:
         keys.revoke(connection, floor.scopes["sme-a"].key)
@@ -177,7 +177,7 @@ async def test_a_key_revoked_after_it_was_shown_reads_nothing_more(floor: Floor)
         keys.revoke(connection, floor.scopes["sme-a"].key)
     administration.dispose()
     with pytest.raises(Unauthenticated):
-        await read.measurements(floor.scopes["sme-a"], floor.engine, selection)
+        await read.measurements(floor.scopes["sme-a"], floor.pool, selection)
     with pytest.raises(Unauthenticated):
         await catalogue.assets(floor.scopes["sme-a"], floor.engine)
     with pytest.raises(Unauthenticated):

@@ -10,8 +10,9 @@ from fieldlab.ownership.interval import ALWAYS, Interval
 from fieldlab.readings.aggregate import Aggregate
 from fieldlab.readings.instant import FOREVER, MINUTE, SECOND, Instant
 from fieldlab.storage import catalogue, read
-from fieldlab.storage.selection import Answer, BucketRows, SampleRows, Selection, StatusFilter
+from fieldlab.storage.selection import Answer, Selection, StatusFilter
 from tests.integration.ownership.floor import CURRENT, JOINT, MONDAY, STATE, TUESDAY, WEDNESDAY, Floor
+from tests.integration.ownership.rows import column, sampled, times
 
 AROUND_TUESDAY = [Instant(TUESDAY + offset) for offset in (-1, 0, 1)]
 
@@ -20,25 +21,21 @@ async def ask(
     floor: Floor, reader: str, *, stream: str = CURRENT, interval: Interval = ALWAYS, step: int | None = None
 ) -> Answer:
     asked = Selection(streams=(stream,), interval=interval, limit=10_000, step=step, aggregates=tuple(Aggregate))
-    return await read.measurements(floor.scopes[reader], floor.engine, asked)
-
-
-def times(answer: Answer) -> list[int]:
-    assert isinstance(answer.rows, SampleRows)
-    return [int(time) for time in answer.rows.times]
+    return await read.measurements(floor.scopes[reader], floor.pool, asked)
 
 
 def values(answer: Answer) -> Sequence[float | str | None]:
-    assert isinstance(answer.rows, SampleRows)
-    return answer.rows.values
+    assert sampled(answer)
+    if "text" not in answer.rows.schema.names:
+        return column(answer, "value")
+    both = zip(column(answer, "value"), column(answer, "text"), strict=True)
+    return [number if text is None else text for number, text in both]
 
 
 def buckets(answer: Answer) -> list[tuple[int, int, bool]]:
     """Start, count and whether it is partial."""
-    rows = answer.rows
-    assert isinstance(rows, BucketRows)
-    counts = [count for count in rows.aggregates[Aggregate.COUNT] if isinstance(count, int)]
-    return list(zip(rows.times.tolist(), counts, rows.partial, strict=True))
+    assert not sampled(answer)
+    return list(zip(times(answer), column(answer, "count"), column(answer, "partial"), strict=True))
 
 
 @pytest.fixture
@@ -66,7 +63,7 @@ class TestTheSampleOnTheHandOver:
 
     async def test_belongs_to_the_tenure_that_begins_there_as_good_data(self, floor: Floor) -> None:
         asked = Selection(streams=(CURRENT,), interval=ALWAYS, limit=10, status=StatusFilter.GOOD)
-        found = {who: await read.measurements(floor.scopes[who], floor.engine, asked) for who in ("sme-a", "sme-b")}
+        found = {who: await read.measurements(floor.scopes[who], floor.pool, asked) for who in ("sme-a", "sme-b")}
         assert values(found["sme-a"]) == [0.0]
         assert values(found["sme-b"]) == [1.0, 2.0]
 
@@ -76,7 +73,7 @@ class TestTheSampleOnTheHandOver:
 
     async def test_is_the_latest_value_of_its_owner_only(self, floor: Floor) -> None:
         newest = {
-            who: await read.latest(floor.scopes[who], floor.engine, (CURRENT,)) for who in ("sme-a", "sme-b", "lab")
+            who: await read.latest(floor.scopes[who], floor.pool, (CURRENT,)) for who in ("sme-a", "sme-b", "lab")
         }
         assert values(newest["sme-a"]) == [0.0]
         assert values(newest["sme-b"]) == [2.0]
@@ -134,7 +131,7 @@ async def test_a_late_sample_lands_with_whoever_owned_the_machine_then(floor: Fl
 
 async def test_latest_after_a_tenure_ended_is_the_last_of_that_tenure(floor: Floor) -> None:
     floor.store(STATE, [(Instant(MONDAY + SECOND), "milling"), (Instant(WEDNESDAY + SECOND), "idle")])
-    newest = await read.latest(floor.scopes["sme-a"], floor.engine, (STATE,))
+    newest = await read.latest(floor.scopes["sme-a"], floor.pool, (STATE,))
     assert values(newest) == ["milling"]
 
 
@@ -150,7 +147,7 @@ async def test_a_hidden_stream_is_not_found_like_one_that_does_not_exist(floor: 
 async def test_a_hidden_stream_makes_the_whole_request_not_found(floor: Floor) -> None:
     asked = Selection(streams=(CURRENT, JOINT), interval=ALWAYS, limit=10)
     with pytest.raises(NotFound, match=JOINT):
-        await read.measurements(floor.scopes["sme-a"], floor.engine, asked)
+        await read.measurements(floor.scopes["sme-a"], floor.pool, asked)
 
 
 async def test_pages_give_each_row_once_over_a_hand_over_back(floor: Floor) -> None:
@@ -160,11 +157,11 @@ async def test_pages_give_each_row_once_over_a_hand_over_back(floor: Floor) -> N
     assert len(whole.rows) == 9
     seen: list[int] = []
     asked = Selection(streams=(CURRENT,), interval=ALWAYS, limit=2)
-    page = await read.measurements(floor.scopes["lab"], floor.engine, asked)
+    page = await read.measurements(floor.scopes["lab"], floor.pool, asked)
     seen += times(page)
     while page.next is not None:
         asked = Selection(streams=(CURRENT,), interval=ALWAYS, limit=2, after=page.next)
-        page = await read.measurements(floor.scopes["lab"], floor.engine, asked)
+        page = await read.measurements(floor.scopes["lab"], floor.pool, asked)
         seen += times(page)
     assert seen == times(whole)
 

@@ -26,7 +26,7 @@ FIRST_HOUR = Interval(start=MONDAY, until=Instant(MONDAY + HOUR))
 async def of(floor: Floor, who: str, *, ask: Ask | None = None, stream: str = CURRENT) -> Answer:
     selection = Selection(streams=(stream,), interval=Interval(start=MONDAY, until=TUESDAY), limit=1000)
     return await read.measurements(
-        floor.scopes[who], floor.engine, selection if ask is None else replace(selection, ask=ask)
+        floor.scopes[who], floor.pool, selection if ask is None else replace(selection, ask=ask)
     )
 
 

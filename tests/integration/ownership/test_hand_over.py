@@ -291,7 +291,7 @@ async def test_a_stream_added_to_a_booked_asset_is_its_tenants(floor: Floor, adm
     administration.dispose()
     for name in ("mill-1.coolant", "mill-1.noise"):
         answer = await read.measurements(
-            floor.scopes["sme-a"], floor.engine, Selection(streams=(name,), interval=ALWAYS, limit=1)
+            floor.scopes["sme-a"], floor.pool, Selection(streams=(name,), interval=ALWAYS, limit=1)
         )
         assert [(s.owner, s.interval) for s in answer.segments] == [("sme-a", Interval(start=MONDAY, until=TUESDAY))]
         (key,) = admin.execute("SELECT id FROM fieldlab.stream WHERE name = %s", [name.split(".")[1]]).fetchone() or ()

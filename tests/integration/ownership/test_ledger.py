@@ -30,7 +30,7 @@ async def noted(
 ) -> Access:
     """Decide for a participant, and note that each segment had three rows."""
     selection = Selection(streams=tuple(streams), interval=ALWAYS, limit=1)
-    answer = await read.measurements(floor.scopes[who], floor.engine, selection)
+    answer = await read.measurements(floor.scopes[who], floor.pool, selection)
     access = Access(
         kind=AccessKind.MEASUREMENTS,
         segments=answer.segments,
@@ -252,7 +252,7 @@ async def test_an_entry_is_in_the_name_of_the_bound_participant_alone(floor: Flo
 async def test_segments_carry_what_they_are_cut_to(floor: Floor) -> None:
     hour = Interval(start=Instant(MONDAY + 10), until=Instant(MONDAY + 60 * MINUTE))
     answer = await read.measurements(
-        floor.scopes["sme-a"], floor.engine, Selection(streams=(CURRENT,), interval=hour, limit=1)
+        floor.scopes["sme-a"], floor.pool, Selection(streams=(CURRENT,), interval=hour, limit=1)
     )
     segment: Segment = answer.segments[0]
     async with changing(floor.scopes["sme-a"], floor.engine) as bound:

@@ -29,7 +29,7 @@ def booked(owner: str, start: int, until: int, trial: str | None = None) -> Tenu
 async def owned(floor: Floor, who: str, stream: str = CURRENT) -> list[tuple[int, int]]:
     """The stretches that a participant's answers have of a stream."""
     selection = Selection(streams=(stream,), interval=ALWAYS, limit=1)
-    answer = await read.measurements(floor.scopes[who], floor.engine, selection)
+    answer = await read.measurements(floor.scopes[who], floor.pool, selection)
     return [(segment.interval.start, segment.interval.until) for segment in answer.segments]
 
 
@@ -49,14 +49,14 @@ async def test_a_correction_of_the_past_holds_for_all_later_reads_at_once(floor:
     await tenures.correct(floor.scopes["lab"], floor.engine, "mill-1", MONDAY, right, reason="left early")
     assert await owned(floor, "sme-a") == [(MONDAY, TUESDAY - HOUR)]
     whose = Selection(streams=(CURRENT,), interval=ALWAYS, limit=10)
-    answer = await read.measurements(floor.scopes["lab"], floor.engine, whose)
+    answer = await read.measurements(floor.scopes["lab"], floor.pool, whose)
     assert len(answer.rows) == 2
-    assert not len((await read.measurements(floor.scopes["sme-a"], floor.engine, whose)).rows)
+    assert not len((await read.measurements(floor.scopes["sme-a"], floor.pool, whose)).rows)
 
 
 async def test_the_rightful_owner_is_told_what_had_been_served_under_the_wrong_entry(floor: Floor) -> None:
     answer = await read.measurements(
-        floor.scopes["sme-a"], floor.engine, Selection(streams=(CURRENT, STATE), interval=ALWAYS, limit=1)
+        floor.scopes["sme-a"], floor.pool, Selection(streams=(CURRENT, STATE), interval=ALWAYS, limit=1)
     )
     noted = Access(kind=AccessKind.MEASUREMENTS, segments=answer.segments, rows=[4, 5])
     async with changing(floor.scopes["sme-a"], floor.engine) as bound:

@@ -17,7 +17,7 @@ async def test_a_receipt_counts_what_left_under_that_agreement_alone(floor: Floo
     await pact(floor, owner="sme-b", streams=(JOINT,))
     reader = floor.scopes["outsider"]
     asked = Selection(streams=(CURRENT, JOINT), interval=ALWAYS, limit=1)
-    segments = (await read.measurements(reader, floor.engine, asked)).segments
+    segments = (await read.measurements(reader, floor.pool, asked)).segments
     made = [
         Access(kind=kind, segments=segments, rows=rows)
         for kind, rows in (

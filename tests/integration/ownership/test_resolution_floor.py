@@ -19,9 +19,10 @@ from fieldlab.ownership.segment import BasisKind
 from fieldlab.readings.aggregate import Aggregate
 from fieldlab.readings.instant import MINUTE, SECOND, Instant
 from fieldlab.storage import agreements, catalogue, read
-from fieldlab.storage.selection import Answer, BucketRows, Selection, StatusFilter
+from fieldlab.storage.selection import Answer, Selection, StatusFilter
 from tests.integration.ownership.floor import CURRENT, MONDAY, TUESDAY, Floor
 from tests.integration.ownership.pact import offer, pact, sign, writing
+from tests.integration.ownership.rows import column, sampled, times
 
 NOON = Instant(MONDAY + 720 * MINUTE)
 SPARSE = Instant(NOON + 3 * MINUTE)
@@ -52,17 +53,17 @@ async def ask(
     chosen = more or Selection(
         streams=(CURRENT,), interval=interval, limit=10_000, step=step, aggregates=tuple(Aggregate)
     )
-    return await read.measurements(lab.scopes[reader], lab.engine, chosen)
+    return await read.measurements(lab.scopes[reader], lab.pool, chosen)
 
 
 def rows(answer: Answer) -> dict[int, tuple[Any, ...]]:
     """Mean, min, max and count by start; no bucket twice."""
-    if not isinstance(answer.rows, BucketRows):
+    if sampled(answer):
         assert len(answer.rows) == 0
         return {}
-    assert not any(answer.rows.partial)
-    columns = [answer.rows.aggregates[one] for one in FOUR]
-    made = dict(zip(answer.rows.times.tolist(), zip(*columns, strict=True), strict=True))
+    assert not any(column(answer, "partial"))
+    columns = [column(answer, one) for one in FOUR]
+    made = dict(zip(times(answer), zip(*columns, strict=True), strict=True))
     assert len(made) == len(answer.rows)
     return made
 
@@ -99,10 +100,9 @@ async def test_the_bucket_that_a_hand_over_cuts_is_absent_below_a_floor_and_two_
     assert set(rows(await ask(lab, around))) == {TUESDAY + n * MINUTE for n in (-2, -1, 0, 1)}
     assert rows(await ask(lab, around, step=long)) == {}
     for owner in ("sme-a", "sme-b"):
-        of_owner = (await ask(lab, around, step=long, reader=owner)).rows
-        assert isinstance(of_owner, BucketRows)
-        assert of_owner.partial == [True]
-        assert of_owner.times.tolist() == [cut]
+        of_owner = await ask(lab, around, step=long, reader=owner)
+        assert column(of_owner, "partial") == [True]
+        assert times(of_owner) == [cut]
 
 
 @pytest.mark.parametrize(("step", "shift"), [*product(STEPS, [0, 1, 17 * SECOND, MINUTE, 90 * SECOND])])
@@ -167,7 +167,7 @@ async def test_first_last_and_latest_are_not_for_it(lab: Floor) -> None:
     scope = lab.scopes["outsider"]
     stream = await catalogue.stream(scope, lab.engine, CURRENT)
     assert (stream.first, stream.last) == (None, None)
-    newest = await read.latest(scope, lab.engine, (CURRENT,))
+    newest = await read.latest(scope, lab.pool, (CURRENT,))
     assert (len(newest.rows), newest.segments) == (0, ())
 
 
@@ -195,10 +195,9 @@ async def test_the_newest_bucket_is_sealed_only_when_the_embargo_has_passed_it(l
         streams=("robot-1.joint",), interval=ALWAYS, limit=100, step=MINUTE, aggregates=(Aggregate.COUNT,)
     )
     answer = await ask(lab, more=asked)
-    assert isinstance(answer.rows, BucketRows)
     bound = answer.decided_at - 10 * MINUTE - 30 * SECOND
-    assert answer.rows.times.max() + MINUTE <= bound < answer.rows.times.max() + 2 * MINUTE
-    assert set(answer.rows.aggregates[Aggregate.COUNT]) == {60}
+    assert max(times(answer)) + MINUTE <= bound < max(times(answer)) + 2 * MINUTE
+    assert set(column(answer, "count")) == {60}
     assert answer.segments[0].interval.until == bound // MINUTE * MINUTE
 
 
@@ -238,8 +237,7 @@ async def test_an_owner_s_own_answers_know_nothing_of_previews(lab: Floor) -> No
 
 
 def rows_of(answer: Answer) -> list[Any]:
-    assert isinstance(answer.rows, BucketRows)
-    return [answer.rows.times.tolist(), *answer.rows.aggregates.values()]
+    return [times(answer), *(column(answer, one) for one in Aggregate if one in answer.rows.schema.names)]
 
 
 class TestWithAnySql:

@@ -1,0 +1,138 @@
+"""A long answer on its way: encoded beside the reading, held back by a slow reader, broken off when a right ends.
+
+What is given to the connection was confirmed by the database less than half a second before, also where the reader
+takes its time: so a running answer ends within a second of a revocation's commit. An answer that breaks off is never
+ended as a whole one is: its last chunk is missing, whatever the format.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Final
+
+import pyarrow as pa
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from api.answers.encoder import Encoder, Ending
+from api.methods import WITHOUT_BODY
+from fieldlab.errors import FieldlabError, RightEnded
+from fieldlab.readings.origin import Origin
+from fieldlab.storage.columns import origins_in
+from fieldlab.storage.selection import Answer
+
+_PIECE: Final = 1 << 18
+"""Bytes given to the connection at once: what can still be on its way when a right ends."""
+
+_CONFIRMED: Final = 0.5
+"""Seconds for which the database's word holds."""
+
+
+class BrokenOff(Exception):
+    """The answer under way ends here, and is not whole; whoever serves it closes the connection."""
+
+
+class Delivery(Response):
+    """Sends an answer batch by batch, reading one batch ahead."""
+
+    def __init__(self, answer: Answer, encoder: Encoder, *, headers: dict[str, str], media_type: str) -> None:
+        self._answer = answer
+        self._encoder = encoder
+        self._origins: dict[int, set[Origin]] = {}
+        self._rows = 0
+        self._read_at = time.monotonic()
+        self.status_code = 200
+        self.media_type = media_type
+        self.background = None
+        self.init_headers(headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send everything, or raise BrokenOff; whoever asked for no body gets none, and a reader that left no more."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        if scope.get("state", {}).get(WITHOUT_BODY):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
+        sending = asyncio.create_task(self._send(send))
+        leaving = asyncio.create_task(_left(receive))
+        try:
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+        finally:
+            for task in (sending, leaving):
+                task.cancel()
+            await asyncio.gather(sending, leaving, return_exceptions=True)
+
+    async def _send(self, send: Send) -> None:
+        try:
+            await self._give(send, self._encoder.begin(), self._answer.rows, self._read_at)
+            async for batch, read_at in self._ahead():
+                self._note(batch)
+                await self._give(send, await asyncio.to_thread(self._encoder.rows, batch), batch, read_at)
+        except FieldlabError as why:
+            reason = why.reason if isinstance(why, RightEnded) else "unavailable"
+            last = {"type": "http.response.body", "body": self._encoder.broken(reason), "more_body": True}
+            if last["body"]:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(send(last), _CONFIRMED)
+            raise BrokenOff(reason) from why
+        ending = None if self._answer.rest is None else Ending(rows=self._rows, origins=self._origins)
+        ended = await asyncio.to_thread(self._encoder.end, ending)
+        await send({"type": "http.response.body", "body": ended, "more_body": False})
+
+    async def _give(self, send: Send, written: bytes, batch: pa.RecordBatch, confirmed: float) -> None:
+        """Send bytes piece by piece; asks again whether the reader may have them, while it is slow to take them."""
+        for start in range(0, len(written), _PIECE):
+            piece = {"type": "http.response.body", "body": written[start : start + _PIECE], "more_body": True}
+            if time.monotonic() - confirmed > _CONFIRMED:
+                confirmed = await self._confirm(batch)
+            taken = asyncio.create_task(_sent(send, piece))
+            try:
+                while not (await asyncio.wait({taken}, timeout=_CONFIRMED))[0]:
+                    confirmed = await self._confirm(batch)
+                taken.result()
+            finally:
+                taken.cancel()
+
+    async def _confirm(self, batch: pa.RecordBatch) -> float:
+        if self._answer.rest is not None:
+            await self._answer.rest.confirm(batch)
+        return time.monotonic()
+
+    async def _ahead(self) -> AsyncIterator[tuple[pa.RecordBatch, float]]:
+        """Give the batches, each with the time of its reading, while the next one is being read."""
+        yield self._answer.rows, self._read_at
+        if self._answer.rest is None:
+            return
+        batches = aiter(self._answer.rest)
+        following = asyncio.create_task(_next(batches))
+        try:
+            while (read := await following) is not None:
+                following = asyncio.create_task(_next(batches))
+                yield read
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    def _note(self, batch: pa.RecordBatch) -> None:
+        self._rows += len(batch)
+        if self._answer.rest is not None:
+            for number, origins in origins_in(batch).items():
+                self._origins.setdefault(number, set()).update(origins)
+
+
+async def _next(batches: AsyncIterator[pa.RecordBatch]) -> tuple[pa.RecordBatch, float] | None:
+    try:
+        return await anext(batches), time.monotonic()
+    except StopAsyncIteration:
+        return None
+
+
+async def _sent(send: Send, piece: dict[str, object]) -> None:
+    await send(piece)
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
