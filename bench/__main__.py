@@ -11,7 +11,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from bench import discovery, ingest, mqtt, query, simulators, whole
+from bench import discovery, ingest, mqtt, opcua, query, simulators, whole
 from bench.figure import Experiment
 from tests.servers.timescaledb import timescaledb
 from tests.servers.unavailable import Unavailable
@@ -21,6 +21,7 @@ EXPERIMENTS: Final[tuple[Experiment, ...]] = (
     *whole.EXPERIMENTS,
     *mqtt.EXPERIMENTS,
     *discovery.EXPERIMENTS,
+    *opcua.EXPERIMENTS,
     *query.EXPERIMENTS,
     *simulators.EXPERIMENTS,
 )
