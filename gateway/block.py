@@ -67,10 +67,14 @@ class Block:
         if len(parts) == 1:
             return parts[0]
         addresses: dict[str, int] = {}
+        known: dict[tuple[str, ...], Int32] = {}  # a source that says little at a time names the same again and again
         codes, texts, start = [], dict[int, str](), 0
         for part in parts:
-            own = [addresses.setdefault(address, len(addresses)) for address in part.addresses]
-            codes.append(np.array(own, np.int32)[part.codes])
+            own = known.get(part.addresses)
+            if own is None:
+                places = [addresses.setdefault(address, len(addresses)) for address in part.addresses]
+                own = known[part.addresses] = np.array(places, np.int32)
+            codes.append(own[part.codes])
             texts.update((start + at, text) for at, text in part.texts.items())
             start += len(part)
         return Block(

@@ -4,6 +4,7 @@ import json
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -22,8 +23,13 @@ SAMPLE_BYTES: Final = 64
 _MOST_KEPT: Final = 1024 * 1024
 """Bytes of a reject for which the gateway is to blame."""
 
-_VERSION: Final = 1
-_HEAD: Final = struct.Struct("<BII")
+_VERSION: Final = 2
+_HEAD: Final = struct.Struct("<BIII")
+_MOST_REMEMBERED: Final = 64
+"""Sets of addresses that are not read anew: a source that says little at a time names the same again and again."""
+_SHORT: Final = 32_768
+"""Bytes of the longest of them."""
+
 _COLUMNS: Final = (
     *(("codes", "<i4"), ("received", "<i8"), ("times", "<i8"), ("values", "<f8"), ("statuses", "<i2")),
     ("origins", "<i2"),
@@ -100,13 +106,15 @@ def spoilt(record: Record) -> Record:
 
 
 def encode(record: Record) -> bytes:
-    """Give the bytes of a record: a head, its words as JSON, its columns as they lie in memory, the rejects' bytes."""
+    """Give the bytes of a record.
+
+    A head, its addresses and its other words as JSON, its columns as they lie in memory, and the rejects' bytes.
+    """
     block = record.block
     everywhere = {name: _constant(getattr(block, name)) for name in _OFTEN_CONSTANT}
     words = {
         "source": block.source,
         "received_at": int(record.received_at),
-        "addresses": block.addresses,
         "texts": [list(block.texts), list(block.texts.values())] if block.texts else None,
         "empty": np.flatnonzero(~block.numeric).tolist() if not block.numeric.all() else None,
         "everywhere": everywhere,
@@ -116,13 +124,15 @@ def encode(record: Record) -> bytes:
         ],
     }
     encoded = json.dumps(words, separators=(",", ":")).encode("ascii")
+    addresses = json.dumps(block.addresses, separators=(",", ":")).encode("ascii")
     columns = [
         getattr(block, name).astype(kind, copy=False).tobytes()
         for name, kind in _COLUMNS
         if everywhere.get(name) is None
     ]
     raws = [reject.raw for reject in record.rejects]
-    return b"".join([_HEAD.pack(_VERSION, len(encoded), len(block)), encoded, *columns, *raws])
+    head = _HEAD.pack(_VERSION, len(addresses), len(encoded), len(block))
+    return b"".join([head, addresses, encoded, *columns, *raws])
 
 
 def decode(body: bytes) -> Record:
@@ -133,12 +143,21 @@ def decode(body: bytes) -> Record:
         raise InvalidInput(f"A record of the spool cannot be read: {error}.") from error
 
 
+def _addresses(encoded: bytes) -> tuple[str, ...]:
+    return tuple(json.loads(encoded))
+
+
+_remembered: Final = lru_cache(_MOST_REMEMBERED)(_addresses)
+
+
 def _decode(body: bytes) -> Record:
-    version, length, count = _HEAD.unpack_from(body)
+    version, named, length, count = _HEAD.unpack_from(body)
     if version != _VERSION:
         raise ValueError(f"its version is {version}")
-    at = _HEAD.size + length
-    words = json.loads(body[_HEAD.size : at])
+    start = _HEAD.size + named
+    addresses = (_remembered if named <= _SHORT else _addresses)(body[_HEAD.size : start])
+    at = start + length
+    words = json.loads(body[start:at])
     columns: dict[str, NDArray[Any]] = {}
     for name, kind in _COLUMNS:
         constant = words["everywhere"].get(name)
@@ -168,7 +187,7 @@ def _decode(body: bytes) -> Record:
         raise ValueError(f"it has {len(body)} bytes and should have {at}")
     block = Block(
         source=words["source"],
-        addresses=tuple(words["addresses"]),
+        addresses=addresses,
         numeric=numeric,
         texts=dict(zip(*words["texts"], strict=True)) if words["texts"] else {},
         **columns,
