@@ -34,6 +34,7 @@ from api.routes import (
     sources,
     streams,
     tenures,
+    trials,
 )
 from fieldlab.settings import ApiSettings
 
@@ -94,6 +95,7 @@ def create_app(settings: ApiSettings, *, options_of: sources.OptionsOf | None = 
         latest,
         live,
         exports,
+        trials,
         tenures,
         agreements,
         accesses,

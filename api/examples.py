@@ -98,6 +98,9 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
     "export": Examples(parameters={"id": EXPORT}),
     "end_export": Examples(parameters={"id": EXPORT}),
     "export_package": Examples(parameters={"id": EXPORT}),
+    "trials": Examples(),
+    "trial": Examples(parameters={"slug": "first-cut-sme-a"}),
+    "trial_package": Examples(parameters={"slug": "first-cut-sme-a"}),
     "tenures": Examples(parameters={"asset": "mill-1"}),
     "hand_over": Examples(
         parameters={"slug": "mill-1"},

@@ -22,7 +22,7 @@ from fieldlab.storage import exports as storage
 
 Id = Annotated[UUID, Path(alias="id", description="The export's id.")]
 
-_PACKAGE: Final[dict[int | str, dict[str, Any]]] = {
+PACKAGE: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}, "description": "The package"},
     206: {"description": "The range of it that was asked for"},
     409: {"description": "It is not ready yet"},
@@ -60,19 +60,8 @@ def router() -> APIRouter:
         beginning is in it. It is read with the key that asked, so a key that ends meanwhile ends the job. Needs
         `data:read`.
         """
-        scope.require(Permission.DATA_READ)
-        asked.interval()
-        id_, ticket = uuid4(), Ticket.fresh()
-        desk.exports.place.enter(id_, ticket)
-        try:
-            made = await storage.request(
-                scope, desk.engine, id_, orjson.dumps(asked.document()).decode(), ticket, desk.export_lives
-            )
-        except BaseException:
-            desk.exports.place.remove(id_)
-            raise
-        desk.exports.wake()
-        response.headers["Location"] = f"/v1/exports/{id_}"
+        made = await requested(scope, desk, asked)
+        response.headers["Location"] = f"/v1/exports/{made.id}"
         return Export.of(made)
 
     @routes.get("/exports", summary="Your exports")
@@ -100,18 +89,35 @@ def router() -> APIRouter:
         desk.exports.place.package(id_).unlink(missing_ok=True)
         return Export.of(ended)
 
-    @routes.get("/exports/{id}/package", summary="Its package", responses=_PACKAGE)
+    @routes.get("/exports/{id}/package", summary="Its package", responses=PACKAGE)
     async def export_package(scope: Caller, desk: AtDesk, id_: Id) -> Response:
         """The ZIP. `Range` with `If-Range` goes on where a download broke off; the ETag is its SHA-256.
 
         It is yours as long as you may see everything in it: when that ends, so does a download that is under way.
         """
-        return await _package(scope, desk, id_)
+        return await package(scope, desk, id_)
 
     return routes
 
 
-async def _package(scope: ReadScope, desk: Desk, id_: UUID) -> Response:
+async def requested(scope: ReadScope, desk: Desk, asked: ExportRequest) -> Kept:
+    """Enter an export, and wake the worker."""
+    scope.require(Permission.DATA_READ)
+    asked.interval()
+    id_, ticket = uuid4(), Ticket.fresh()
+    desk.exports.place.enter(id_, ticket)
+    try:
+        question = orjson.dumps(asked.document()).decode()
+        made = await storage.request(scope, desk.engine, id_, question, ticket, desk.export_lives)
+    except BaseException:
+        desk.exports.place.remove(id_)
+        raise
+    desk.exports.wake()
+    return made
+
+
+async def package(scope: ReadScope, desk: Desk, id_: UUID) -> Response:
+    """Give the package of an export; raises Conflict while there is none, Gone when it is not to be had any more."""
     found = await storage.one(scope, desk.engine, id_)
     path = desk.exports.place.package(id_)
     match found.state:

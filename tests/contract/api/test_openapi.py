@@ -7,7 +7,7 @@ import pytest
 
 from api.examples import AGREEMENT, EXPORT
 from tests.contract.api.test_routes import app
-from tests.integration.api.lab import Floor, busy_morning, floor
+from tests.integration.api.lab import EIGHT, NINE, Floor, busy_morning, floor, hand_over
 from tests.integration.api.test_exports import ended
 from tests.servers.database import Database
 
@@ -51,6 +51,7 @@ async def test_every_example_in_the_document_runs(database: Database) -> None:
             "INSERT INTO fieldlab.discovery (source_id, address, kind, value, samples, first_seen, last_seen)"
             " SELECT id, 'lab/mill-1/telemetry#power', 'number', 3.5, 1, now(), now() FROM fieldlab.source"
         )
+        await hand_over(lab, "robot-1", "lab", EIGHT, NINE, "first-cut-sme-a")
         tried = 0
         for method, path, operation in OPERATIONS:
             for request in requests(method, path, operation):

@@ -359,6 +359,39 @@ async def test_a_download_under_way_ends_when_the_right_does(lab: Floor, monkeyp
     assert len(b"".join(sent)) < shown["size"]
 
 
+async def test_a_trial_is_one_handle(lab: Floor) -> None:
+    (trial,) = (await lab["sme-a"].get("/v1/trials")).json()["items"]
+    assert trial == {
+        "slug": "tool-wear",
+        "owner": "sme-a",
+        "from": str(EIGHT),
+        "until": str(NINE),
+        "assets": ["mill-1"],
+        "streams": [CURRENT, SPEED, STATE],
+        "licences": [],
+        "purposes": [],
+    }
+    assert (await lab["sme-a"].get("/v1/trials/tool-wear")).json() == trial
+    assert (await lab["sme-b"].get("/v1/trials")).json()["items"] == []
+    hidden = await lab["sme-b"].get("/v1/trials/tool-wear/package")
+    missing = await lab["sme-b"].get("/v1/trials/none/package")
+    assert hidden.status_code == missing.status_code == 404
+    assert hidden.json()["detail"].replace("tool-wear", "none") == missing.json()["detail"]
+    await agree(lab, declared={"licence": "CC-BY-4.0", "purposes": ["research"]})
+    (opened,) = (await lab["researcher"].get("/v1/trials")).json()["items"]
+    assert (opened["streams"], opened["licences"], opened["purposes"]) == ([CURRENT], ["CC-BY-4.0"], ["research"])
+
+
+async def test_the_package_of_a_trial_is_made_once_and_then_given(lab: Floor) -> None:
+    first = await lab["sme-a"].get("/v1/trials/tool-wear/package")
+    assert (first.status_code, first.headers["retry-after"]) == (202, "2")
+    await until(lab, "sme-a", first.json()["id"], lambda shown: shown["state"] == "ready")
+    given = await lab["sme-a"].get("/v1/trials/tool-wear/package")
+    assert (given.status_code, given.headers["content-type"]) == (200, "application/zip")
+    assert manifest(zipfile.ZipFile(io.BytesIO(given.content)))["title"] == "Trial tool-wear"
+    assert len((await lab["sme-a"].get("/v1/exports")).json()["items"]) == 1
+
+
 async def test_strangers_get_nothing(lab: Floor) -> None:
     shown = await ended(lab, "sme-a", stream=[STATE])
     stranger: httpx.AsyncClient = lab.client(None)
