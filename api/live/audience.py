@@ -6,6 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
+
 from api.answers.segments import segment_document, stream_document
 from api.live.event import Event, Kind, Reason
 from api.live.position import Positions
@@ -45,6 +48,13 @@ class Memory:
     told: dict[int, _Shown] = field(default_factory=dict)
     newest: dict[int, Instant] = field(default_factory=dict)
 
+    def late(self, sample: LiveSample) -> bool:
+        """Take a sample in; tell whether it is older than what is known of its stream."""
+        late = sample.time < self.newest.get(sample.stream, NEVER)
+        if not late:
+            self.newest[sample.stream] = sample.time
+        return late
+
 
 class Audience:
     """What one question with one key is answered, and whoever listens to it."""
@@ -73,7 +83,7 @@ class Audience:
         self._rights: tuple[Right, ...] = ()
         self._decision = Decision(segments=())
         self._decided_at = Instant(0)
-        self._grounds: dict[_Ground, list[Segment]] = {}
+        self._grounds: dict[_Ground, list[tuple[Segment, int]]] = {}
         self._numbers: dict[_Name, int] = {}
 
     @property
@@ -102,7 +112,7 @@ class Audience:
             self._grounds = {}
             for segment in self._decision.segments:
                 ground = (segment.stream, segment.tenure, segment.basis.agreement)
-                self._grounds.setdefault(ground, []).append(segment)
+                self._grounds.setdefault(ground, []).append((segment, self._number(segment)))
         return [event for segment in self._decision.segments for event in self._changed(segment, memory)]
 
     def require(self) -> None:
@@ -166,45 +176,43 @@ class Audience:
 
         A sample that is older than what is known of its stream is late.
         """
-        found = ((sample, self._segment(sample)) for sample in samples)
-        given = [(sample, segment) for sample, segment in found if segment is not None]
+        given = [*self._grounded(samples)]
         target = after.until or after.since
         for start in range(0, len(given), MOST_ROWS):
             part = given[start : start + MOST_ROWS]
-            for sample, segment in part:
-                shown = memory.told.get(self._number(segment))
+            for sample, segment, number in part:
+                shown = memory.told.get(number)
                 if shown is None or sample.origin not in shown.origins:
                     yield self._tell(segment, sample.origin, memory)
             last = part[-1][0]
             ends = start + MOST_ROWS >= len(given) and after.until is None
             place = after if ends else Place(since=before.since, until=target, stream=last.stream, time=last.time)
-            times = [sample.time for sample, _ in part]
+            times = np.array([sample.time for sample, _, _ in part], np.int64)
+            rows = [
+                [text, self._ids[sample.stream], sample.value, sample.status, number, memory.late(sample)]
+                for text, (sample, _, number) in zip(_rfc3339(times), part, strict=True)
+            ]
             yield Event(
                 kind=Kind.SAMPLES,
-                data={"rows": [self._row(sample, self._number(segment), memory.newest) for sample, segment in part]},
+                data={"rows": rows},
                 position=self.positions.write(place),
                 rows=len(part),
-                counts=Counter(self._number(segment) for _, segment in part),
-                start=min(times),
-                until=Instant(max(times) + 1),
+                counts=Counter(number for _, _, number in part),
+                start=Instant(times.min()),
+                until=Instant(times.max() + 1),
             )
 
-    def _row(self, sample: LiveSample, number: int, newest: dict[int, Instant]) -> list[Any]:
-        late = sample.time < newest.get(sample.stream, NEVER)
-        if not late:
-            newest[sample.stream] = sample.time
-        return [str(sample.time), self._ids[sample.stream], sample.value, sample.status, number, late]
-
-    def _segment(self, sample: LiveSample) -> Segment | None:
-        candidates = self._grounds.get((sample.stream, sample.tenure, sample.agreement), ())
-        return next((segment for segment in candidates if sample.time in segment.interval), None)
+    def _grounded(self, samples: Iterable[LiveSample]) -> Iterator[tuple[LiveSample, Segment, int]]:
+        for sample in samples:
+            for segment, number in self._grounds.get((sample.stream, sample.tenure, sample.agreement), ()):
+                if segment.interval.start <= sample.time < segment.interval.until:
+                    yield sample, segment, number
 
     def _number(self, segment: Segment) -> int:
         return self._numbers.setdefault(_key(segment), len(self._numbers))
 
     def _changed(self, segment: Segment, memory: Memory) -> Iterator[Event]:
-        known = self._numbers.get(_key(segment))
-        shown = None if known is None else memory.told.get(known)
+        shown = memory.told.get(self._number(segment))
         if shown is None and self._decided_at not in segment.interval:
             return
         if shown is None or not _alike(shown.segment, segment):
@@ -222,6 +230,11 @@ class Audience:
     def _document(self, number: int, shown: _Shown) -> dict[str, Any]:
         segment = replace(shown.segment, number=number, origins=tuple(sorted(shown.origins)))
         return segment_document(segment, self._ids[segment.stream])
+
+
+def _rfc3339(times: NDArray[np.int64]) -> list[str]:
+    written: list[str] = np.datetime_as_string(times.view("datetime64[us]"), unit="us", timezone="UTC").tolist()
+    return written
 
 
 def _key(segment: Segment) -> _Name:
