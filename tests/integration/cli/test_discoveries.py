@@ -1,5 +1,12 @@
 """A source is named by its URL, and what arrives unbound is shown."""
 
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import psycopg
@@ -108,3 +115,45 @@ def test_what_cannot_be_bound_is_told(database: Database) -> None:
         refused = fieldlab(database, *words)
         assert refused.exit_code
         assert said in str(refused.exception)
+
+
+@pytest.mark.parametrize("engine_server", ["plain"], indirect=True)
+def test_what_arrives_shows_live_in_a_terminal_until_it_is_interrupted(database: Database) -> None:
+    fieldlab(database, "source", "add", "mqtt://h")
+    outer, inner = pty.openpty()
+    environment = {**os.environ, "FIELDLAB_ADMIN_DATABASE_URL": database.admin, "COLUMNS": "160", "TERM": "xterm"}
+    command = [sys.executable, "-m", "cli", "discoveries", "--every", "0.2"]
+    with subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, env=environment) as running:
+        os.close(inner)
+        shown = shows(outer, "Nothing that is not bound arrives.")
+        assert "x/t#power" not in shown
+        with psycopg.connect(database.admin) as connection:
+            connection.execute(
+                "INSERT INTO fieldlab.discovery (source_id, address, kind, unit, value, samples, first_seen, last_seen)"
+                " SELECT id, 'x/t#power', 'number', 'kW', 3.5, 1, now(), now() FROM fieldlab.source"
+            )
+        shows(outer, "x/t#power")
+        running.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + 60
+        while running.poll() is None:
+            assert time.monotonic() < deadline
+            read(outer)
+        assert running.returncode == 0
+    os.close(outer)
+
+
+def shows(terminal: int, words: str) -> str:
+    """Read from the terminal until the words are shown; gives all that was."""
+    seen, deadline = "", time.monotonic() + 60
+    while words not in seen:
+        assert time.monotonic() < deadline, seen[-2000:]
+        seen += read(terminal)
+    return seen
+
+
+def read(terminal: int) -> str:
+    """Read what is shown within a moment; nothing once the other side is closed."""
+    try:
+        return os.read(terminal, 65_536).decode(errors="replace") if select.select([terminal], [], [], 0.2)[0] else ""
+    except OSError:
+        return ""
