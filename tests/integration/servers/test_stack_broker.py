@@ -28,11 +28,11 @@ def port() -> Iterator[int]:
 class Guest:
     """A client that tells how it was received and what came for it."""
 
-    def __init__(self, port: int, user: str | None, password: str | None) -> None:
+    def __init__(self, port: int, user: str | None, password: str | None, *, client_id: str = "") -> None:
         self.reason: ReasonCode | None = None
         self.received: list[str] = []
         self._answered = threading.Event()
-        self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTProtocolVersion.MQTTv5)
         if user is not None:
             self._client.username_pw_set(user, password)
         self._client.on_connect = self._on_connect
@@ -101,3 +101,15 @@ def test_a_device_does_not_hear_another(port: int) -> None:
     mill.leave()
     gateway.leave()
     assert mill.received == []
+
+
+def test_a_device_does_not_take_the_gateways_session_by_its_client_id(port: int) -> None:
+    gateway = Guest(port, "gateway", PASSWORDS["gateway"], client_id="fieldlab-g-shop-floor")
+    gateway.subscribe("lab/#")
+    for client_id in ("gateway", "fieldlab-g-shop-floor"):
+        thief = Guest(port, "mill-1", PASSWORDS["mill-1"], client_id=client_id)
+        assert thief.publish("lab/mill-1/telemetry") == "Success"
+        thief.leave()
+        assert thief.received == []
+    assert gateway.subscribe("lab/+/telemetry") == "Granted QoS 1", "it is still there"
+    gateway.leave()
