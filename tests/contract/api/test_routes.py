@@ -15,6 +15,7 @@ from api.app import create_app
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.settings import ApiSettings
 from fieldlab.storage import catalogue, exports, ingest, read, search, tenures
+from fieldlab.storage.pool import Pool
 
 OPEN = {"/healthz", "/readyz", "/docs", "/docs/{name}", "/v1/openapi.json", "/problems/{slug}"}
 """What anybody may read: nothing of the lab is in it."""
@@ -80,10 +81,14 @@ async def test_the_documentation_page_loads_nothing_from_another_host() -> None:
     assert "http" not in policy
 
 
-def engine_takers(module: ModuleType) -> Iterator[tuple[str, inspect.Signature]]:
+WAYS = {AsyncEngine, Pool}
+"""What a function that reaches the database takes."""
+
+
+def takers(module: ModuleType) -> Iterator[tuple[str, inspect.Signature]]:
     for name, function in inspect.getmembers(module, inspect.isfunction):
         signature = inspect.signature(function, eval_str=True)
-        if not name.startswith("_") and any(one.annotation is AsyncEngine for one in signature.parameters.values()):
+        if not name.startswith("_") and WAYS & {one.annotation for one in signature.parameters.values()}:
             yield name, signature
 
 
@@ -91,7 +96,7 @@ def engine_takers(module: ModuleType) -> Iterator[tuple[str, inspect.Signature]]
     "module", [read, catalogue, tenures, ingest, search, exports], ids=lambda module: module.__name__
 )
 def test_every_read_and_change_takes_a_right_first_and_never_by_default(module: ModuleType) -> None:
-    found = [*engine_takers(module)]
+    found = [*takers(module)]
     assert found
     for name, signature in found:
         first = next(iter(signature.parameters.values()))
