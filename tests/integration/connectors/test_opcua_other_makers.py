@@ -76,6 +76,57 @@ async def test_encrypted_sessions_carry_arrays(server: str, tmp_path: Path, poli
         await sink.until(lambda: sink.values() == [1.0, 2.0, 3.0])
 
 
+def told(sink: Sink) -> dict[str, float | str | None]:
+    found = {}
+    for delivery in sink.deliveries:
+        samples = delivery.samples
+        for place, value, text in zip(samples.addresses, samples.values, samples.texts, strict=True):
+            found[place] = value if text is None else text
+    return found
+
+
+async def test_states_come_by_name_and_structures_by_field(server: str, tmp_path: Path) -> None:
+    sink, connector = Sink(), connect(server, tmp_path)
+    connector.watch([address("Mill/State"), address("Mill/Mode"), "i=2256"])
+    async with running(connector, sink):
+        await sink.until(lambda: {address("Mill/State"), address("Mill/Mode"), "i=2256#State"} <= set(told(sink)))
+    found = told(sink)
+    assert (found[address("Mill/State")], found[address("Mill/Mode")]) == ("Cutting", "Automatic")
+    assert found["i=2256#State"] == "Running"
+    assert "NodeOPCUA" in str(found["i=2256#BuildInfo.ProductName"])
+    assert sink.rejects == []
+
+
+async def test_an_alarm_is_told_with_its_states(server: str, tmp_path: Path) -> None:
+    sink, alarm = Sink(), f"{address('Mill/Heat')}#!Overheated"
+    async with running(connect(server, tmp_path, events=["i=2253"]), sink):
+        await sink.until(lambda: f"{alarm}.Active" in told(sink))
+    found = told(sink)
+    assert 1.0 in sink.values(f"{alarm}.Active")
+    assert (found[f"{alarm}.Acked"], found[f"{alarm}.Retain"]) == (0.0, 1.0)
+    assert float(found[f"{alarm}.Severity"] or 0) > 0
+    assert f"{alarm}.Message" in found
+
+
+async def test_five_hundred_nodes_of_a_folder_are_taken_and_described(server: str, tmp_path: Path) -> None:
+    sink = Sink()
+    folder = "path=nsu=urn:fieldlab:test:machine;Mill"
+    take = [{"folder": folder, "path": "v*"}]
+    async with running(connect(server, tmp_path, take=take, take_most=500), sink):
+        await sink.until(lambda: len(told(sink)) == 500 and len(sink.described) == 500, seconds=60)
+    assert all(one.address.startswith(f"{folder}/v") for one in sink.described)
+    assert sink.rejects == []
+
+
+async def test_a_counter_is_described_with_its_unit(server: str, tmp_path: Path) -> None:
+    sink = Sink()
+    async with running(connect(server, tmp_path, take=[{"path": "Mill/Counter"}]), sink):
+        await sink.until(lambda: bool(sink.described))
+    assert [(one.unit, one.address) for one in sink.described] == [
+        ("A", "path=nsu=urn:fieldlab:test:machine;Mill/Counter")
+    ]
+
+
 async def test_ten_thousand_nodes_are_subscribed_within_twenty_seconds(server: str, tmp_path: Path) -> None:
     sink, began = Sink(), time.monotonic()
     connector = connect(server, tmp_path, *(f"v{place}" for place in range(MANY)))

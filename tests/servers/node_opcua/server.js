@@ -1,4 +1,5 @@
-// An OPC UA server of another maker: a mill with a counter that keeps its history, an array, and as many variables as asked.
+// An OPC UA server of another maker: a mill with a counter that keeps its history, an array, named states, an alarm, and as
+// many variables as asked.
 // usage: node server.js PORT PKI_FOLDER VARIABLES; it says "ready", and ends with its standard input
 const ua = require("node-opcua");
 
@@ -16,7 +17,7 @@ async function main(port, folder, many) {
   await server.initialize();
   const space = server.engine.addressSpace;
   const own = space.registerNamespace("urn:fieldlab:test:machine");
-  const mill = own.addObject({ organizedBy: space.rootFolder.objects, browseName: "Mill", nodeId: "s=Mill" });
+  const mill = own.addObject({ organizedBy: space.rootFolder.objects, browseName: "Mill", nodeId: "s=Mill", eventSourceOf: space.rootFolder.objects.server });
   const counter = own.addAnalogDataItem({
     componentOf: mill,
     browseName: "Counter",
@@ -41,11 +42,40 @@ async function main(port, folder, many) {
     arrayType: ua.VariantArrayType.Array,
     value: new Float64Array([1, 2, 3]),
   });
+  const states = own.addEnumerationType({ browseName: "MillState", enumeration: ["Idle", "Cutting"] });
+  own
+    .addVariable({ componentOf: mill, browseName: "State", nodeId: "s=Mill/State", dataType: states })
+    .setValueFromSource({ dataType: "Int32", value: 1 });
+  own.addMultiStateDiscrete({
+    componentOf: mill,
+    browseName: "Mode",
+    nodeId: "s=Mill/Mode",
+    enumStrings: ["Manual", "Automatic"],
+    value: 1,
+  });
+  const heat = own.addVariable({
+    componentOf: mill,
+    browseName: "Heat",
+    nodeId: "s=Mill/Heat",
+    dataType: "Double",
+    eventSourceOf: mill,
+  });
+  heat.setValueFromSource({ dataType: "Double", value: 20 });
+  own.instantiateNonExclusiveLimitAlarm("NonExclusiveLimitAlarmType", {
+    browseName: "OverheatedAlarm",
+    conditionName: "Overheated",
+    conditionSource: heat,
+    inputNode: heat,
+    highLimit: 80,
+    highHighLimit: 100,
+  });
   for (let place = 0; place < many; place++) {
     own
       .addVariable({ componentOf: mill, browseName: `v${place}`, nodeId: `s=v${place}`, dataType: "Double" })
       .setValueFromSource({ dataType: "Double", value: place });
   }
+  let warm = 0; // the alarm comes and goes
+  setInterval(() => heat.setValueFromSource({ dataType: "Double", value: (warm = 110 - warm) }), 1000);
   let count = 0; // slower than the server looks at a value, which is every 50 ms
   setInterval(() => counter.setValueFromSource({ dataType: "Double", value: ++count }), 200);
   await server.start();
