@@ -27,7 +27,10 @@ _BACKLOG: Final = 64
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceHealth:
-    """How one source is doing; `lag` is seconds from the newest stored sample's time until now."""
+    """How one source is doing; `lag` is seconds from the newest stored sample's time until now.
+
+    `oldest_waiting` is for how many seconds the oldest sample waits to be written.
+    """
 
     state: str
     message: str
@@ -37,6 +40,7 @@ class SourceHealth:
     rejected: int
     conflicts: int
     waiting: int
+    oldest_waiting: float | None
     lag: float | None
     last_heard: str | None
 
@@ -109,9 +113,14 @@ def _of_source(tally: Tally, now: Instant) -> SourceHealth:
         rejected=tally.rejected.total(),
         conflicts=tally.conflicts,
         waiting=tally.waiting,
+        oldest_waiting=_seconds(tally.oldest_waiting, now),
         lag=tally.lag(now),
         last_heard=None if tally.last_heard is None else str(tally.last_heard),
     )
+
+
+def _seconds(since: Instant | None, now: Instant) -> float | None:
+    return None if since is None else max(0.0, (now - since) / 1e6)
 
 
 class _Metrics(Collector):
@@ -130,6 +139,9 @@ class _Metrics(Collector):
             "fieldlab_samples_rejected", "Inputs that could not become measurements.", labels=["source", "reason"]
         )
         waiting = GaugeMetricFamily("fieldlab_samples_waiting", "Samples not yet committed.", labels=["source"])
+        oldest = GaugeMetricFamily(
+            "fieldlab_oldest_waiting_seconds", "For how long the oldest sample waits.", labels=["source"]
+        )
         lag = GaugeMetricFamily("fieldlab_source_lag_seconds", "Age of the newest stored sample.", labels=["source"])
         connected = GaugeMetricFamily(
             "fieldlab_source_connected", "1 while connected and subscribed.", labels=["source"]
@@ -142,10 +154,11 @@ class _Metrics(Collector):
             for reason, count in tally.rejected.items():
                 rejected.add_metric([*name, reason.value], count)
             waiting.add_metric(name, tally.waiting)
+            oldest.add_metric(name, seen.sources[tally.source].oldest_waiting or 0.0)
             connected.add_metric(name, float(tally.state is State.CONNECTED))
             if (seconds := seen.sources[tally.source].lag) is not None:
                 lag.add_metric(name, seconds)
-        yield from (received, stored, duplicates, rejected, waiting, lag, connected)
+        yield from (received, stored, duplicates, rejected, waiting, oldest, lag, connected)
         yield GaugeMetricFamily("fieldlab_spool_bytes", "Bytes that wait on the disk.", value=seen.spool_bytes)
         yield GaugeMetricFamily("fieldlab_spool_limit_bytes", "Bytes that may wait there.", value=seen.spool_limit)
         yield GaugeMetricFamily(

@@ -144,6 +144,8 @@ def _tallies(spool: Spool) -> Tallies:
     tallies = Tallies()
     for source, size in spool.waiting().items():
         tallies.of(source).received = size
+    for source, at in spool.oldest().items():
+        tallies.of(source).arrived(at)
     for source, at in spool.heard().items():
         tallies.of(source).last_heard = tallies.of(source).heard_until = at
     return tallies

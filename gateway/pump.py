@@ -165,6 +165,7 @@ class Pump:
     def _settle(self, batch: Batch, outcome: Outcome) -> None:
         for source, account in accounts(batch, outcome).items():
             tally = self._tallies.of(source)
+            tally.written(batch.received_at)
             tally.stored += account.stored
             tally.duplicates += account.duplicates
             tally.rejected.update(account.rejected)

@@ -110,6 +110,7 @@ class Sources:
                 self._descriptions.tell(source, delivery.described, at=arrival.received_at)
             await self._intake.put(arrival)
             tally.received += arrival.size
+            tally.arrived(arrival.received_at)
             tally.last_heard = arrival.received_at
             tally.heard_until = delivery.heard_until or tally.heard_until
 

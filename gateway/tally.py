@@ -1,11 +1,11 @@
 """What became of each source's samples since the gateway started, in numbers; no value and no owner stands here."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from fieldlab.readings.instant import Instant
+from fieldlab.readings.instant import SECOND, Instant
 from fieldlab.readings.reject import Reason
 
 
@@ -35,6 +35,7 @@ class Tally:
     rejected: Counter[Reason] = field(default_factory=Counter)
     last_heard: Instant | None = None
     heard_until: Instant | None = None
+    _unwritten: deque[Instant] = field(default_factory=deque)
     newest: Instant | None = None
 
     @property
@@ -46,6 +47,21 @@ class Tally:
     def waiting(self) -> int:
         """Count what was received and has none of the other fates yet."""
         return self.received - self.stored - self.duplicates - self.rejected.total()
+
+    def arrived(self, at: Instant) -> None:
+        """Note that something arrived; what comes within a second of it is not told apart."""
+        if not self._unwritten or at >= self._unwritten[-1] + SECOND:
+            self._unwritten.append(at)
+
+    def written(self, until: Instant) -> None:
+        """Note that what arrived up to a moment has its fate."""
+        while self._unwritten and self._unwritten[0] <= until:
+            self._unwritten.popleft()
+
+    @property
+    def oldest_waiting(self) -> Instant | None:
+        """Give when the oldest sample that waits to be written arrived, to the second; None when none waits."""
+        return self._unwritten[0] if self._unwritten and self.waiting else None
 
     @property
     def conflicts(self) -> int:

@@ -77,6 +77,9 @@ _WAITING: Final = """
     GROUP BY source
 """
 
+# Tells since when the oldest waits, by source.
+_OLDEST: Final = "SELECT source, min(received_at) FROM record GROUP BY source"
+
 # Counts what does not wait once it is known how far the database has the log.
 _SETTLED: Final = """
     SELECT source, sum(size) FROM (SELECT source, size FROM record WHERE id <= ?
@@ -262,6 +265,10 @@ class Spool:
     def waiting(self) -> dict[int, int]:
         """Tell how many samples and rejects wait, by source, held ones included."""
         return dict(self._open.execute(_WAITING).fetchall())
+
+    def oldest(self) -> dict[int, Instant]:
+        """Tell since when the oldest waits, by source, held ones aside."""
+        return {source: Instant(at) for source, at in self._open.execute(_OLDEST)}
 
     def bytes(self) -> int:
         """Give the bytes that entries take on the disk."""

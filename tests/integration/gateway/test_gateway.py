@@ -367,10 +367,14 @@ async def test_an_outage_of_the_database_delays_samples_and_loses_none(database:
         with away(database):
             running.wires["mqtt"].hand_over(samples(2.0, start=START + SECOND))
             await until(lambda: running.wires["mqtt"].safe == [0, 1])
-            await asyncio.sleep(0.5)
+            await running.shows(lambda health: health["database"] == "unreachable")
+            await asyncio.sleep(0.1)
             status, health = await running.health()
-            assert (status, health["database"], health["waiting"]) == (503, "unreachable", 1)
+            assert (status, health["waiting"]) == (503, 1)
+            assert health["sources"]["mqtt"]["oldest_waiting"] >= 0.1
+            assert 'fieldlab_oldest_waiting_seconds{source="mqtt"}' in await running.metrics()
         health = await running.settled()
+        assert health["sources"]["mqtt"]["oldest_waiting"] is None
         assert (health["status"], health["stored"], health["waiting"]) == ("ok", 2, 0)
 
 
@@ -386,6 +390,8 @@ async def test_a_gateway_that_starts_while_the_database_is_away_takes_in_what_it
             running.wires["mqtt"].hand_over(samples(1.0, 2.0))
             health = await running.settled(waiting=2)
             assert health["database"] == "unreachable"
+        async with gateway(database.gateway, tmp_path) as running:
+            assert (await running.health())[1]["sources"]["mqtt"]["oldest_waiting"] > 0
     assert stored(database) == []
     async with gateway(database.gateway, tmp_path) as running:
         health = await running.settled()
