@@ -47,8 +47,8 @@ class GuardedRoute(APIRoute):
             _refuse_unknown(request, known)
             await _refuse_repeated_keys(request)
             if request.method in _SAFE or self.path in READING:
-                return await handle(request)
-            return await once(request, request.state.scope, desk, lambda: handle(request))
+                return _with_checkpoint(await handle(request), desk)
+            return _with_checkpoint(await once(request, request.state.scope, desk, lambda: handle(request)), desk)
 
         return guarded
 
@@ -56,6 +56,13 @@ class GuardedRoute(APIRoute):
     async def who(desk: Desk, token: str) -> ReadScope:
         """Authenticate with the database."""
         return await keys.authenticate(desk.engine, token)
+
+
+def _with_checkpoint(answer: Response, desk: Desk) -> Response:
+    """Give the newest checkpoint of the access ledger along, for whoever keeps one."""
+    newest = desk.ends.checkpoint
+    answer.headers["Ledger-Checkpoint"] = f"{newest.size} {newest.root}"
+    return answer
 
 
 class ReadingRoute(GuardedRoute):

@@ -1,6 +1,7 @@
 """`fieldlab ledger`: look for changes in the access ledger, and forget what is old."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -14,13 +15,15 @@ app: Final = typer.Typer(help="Look for changes in the ledger of who read what."
 
 _CHANGED: Final = 1
 _HASH: Final = 64
+_HEADER: Final = re.compile(r"^(?:Ledger-Checkpoint: *)?(\d+) ([0-9a-f]{64})\s*$", re.MULTILINE | re.IGNORECASE)
+"""A checkpoint as it stands in the headers of an answer."""
 
 
 @app.command("verify")
 def verify(
     checkpoint: Annotated[
         list[Path] | None,
-        typer.Option(help="A file with a checkpoint that was kept: the object, or a whole answer. Repeat for more."),
+        typer.Option(help="A file with a kept checkpoint: JSON, or the headers of an answer. Repeat for more."),
     ] = None,
     admin_database_url: AdminUrl = None,
 ) -> None:
@@ -65,7 +68,9 @@ def forget(
 
 def _read(path: Path) -> Checkpoint:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        header = _HEADER.search(text)
+        found = {"size": int(header[1]), "root": header[2]} if header else json.loads(text)
     except (OSError, ValueError) as error:
         raise InvalidInput(f"{path} cannot be read as JSON: {error}.") from None
     inner = found.get("checkpoint", found) if isinstance(found, dict) else None

@@ -16,8 +16,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.answers.encoder import Encoder, Ending
+from api.answers.tally import Tally
 from api.methods import WITHOUT_BODY
 from fieldlab.errors import FieldlabError, RightEnded
+from fieldlab.ownership.access import EndKind
 from fieldlab.readings.origin import Origin
 from fieldlab.storage.columns import origins_in
 from fieldlab.storage.selection import Answer
@@ -36,9 +38,12 @@ class BrokenOff(Exception):
 class Delivery(Response):
     """Sends an answer batch by batch, reading one batch ahead."""
 
-    def __init__(self, answer: Answer, encoder: Encoder, *, headers: dict[str, str], media_type: str) -> None:
+    def __init__(
+        self, answer: Answer, encoder: Encoder, tally: Tally, *, headers: dict[str, str], media_type: str
+    ) -> None:
         self._answer = answer
         self._encoder = encoder
+        self._tally = tally
         self._origins: dict[int, set[Origin]] = {}
         self._rows = 0
         self._read_at = time.monotonic()
@@ -52,6 +57,7 @@ class Delivery(Response):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         if scope.get("state", {}).get(WITHOUT_BODY):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+            self._tally.end(EndKind.ANSWERED)
             return
         sending = asyncio.create_task(self._send(send))
         leaving = asyncio.create_task(_left(receive))
@@ -63,6 +69,7 @@ class Delivery(Response):
             for task in (sending, leaving):
                 task.cancel()
             await asyncio.gather(sending, leaving, return_exceptions=True)
+            self._tally.end(EndKind.BROKEN)
 
     async def _send(self, send: Send) -> None:
         try:
@@ -72,6 +79,7 @@ class Delivery(Response):
                 await self._give(send, await asyncio.to_thread(self._encoder.rows, batch), batch, read_at)
         except FieldlabError as why:
             reason = why.reason if isinstance(why, RightEnded) else "unavailable"
+            self._tally.end(EndKind.CUT if isinstance(why, RightEnded) else EndKind.BROKEN, reason)
             last = {"type": "http.response.body", "body": self._encoder.broken(reason), "more_body": True}
             if last["body"]:
                 with suppress(TimeoutError):
@@ -80,6 +88,7 @@ class Delivery(Response):
         ending = None if self._answer.rest is None else Ending(rows=self._rows, origins=self._origins)
         ended = await asyncio.to_thread(self._encoder.end, ending)
         await send({"type": "http.response.body", "body": ended, "more_body": False})
+        self._tally.end(EndKind.ANSWERED)
 
     async def _give(self, send: Send, written: bytes, batch: pa.RecordBatch, confirmed: float) -> None:
         """Send bytes piece by piece; asks again whether the reader may have them, while it is slow to take them."""
@@ -117,6 +126,7 @@ class Delivery(Response):
 
     def _note(self, batch: pa.RecordBatch) -> None:
         self._rows += len(batch)
+        self._tally.add(batch)
         if self._answer.rest is not None:
             for number, origins in origins_in(batch).items():
                 self._origins.setdefault(number, set()).update(origins)

@@ -12,14 +12,21 @@ from api.answers.as_parquet import ParquetEncoder
 from api.answers.delivery import Delivery
 from api.answers.encoder import Encoder
 from api.answers.media import Format, Medium
+from api.answers.tally import Tally, Tell
+from fieldlab.ownership.access import EndKind
 from fieldlab.storage.selection import Answer
 
 _WHOLE: Final = 4096
 """Rows that are written at once: fewer than keep the service busy for a moment that anybody notices."""
 
 
-def respond(answer: Answer, medium: Medium, *, next_cursor: str | None, next_: str | None, decision: str) -> Response:
-    """Write an answer in a medium; `next_` and `decision` are addresses of the next page and of the segments alone."""
+def respond(
+    answer: Answer, medium: Medium, *, tell: Tell, next_cursor: str | None, next_: str | None, decision: str
+) -> Response:
+    """Write an answer in a medium; `next_` and `decision` are addresses of the next page and of the segments alone.
+
+    `tell` hears how many rows of each segment had left, and why it ended.
+    """
     headers = {"Link": f'<{decision}>; rel="describedby"; type="application/json"', "Vary": "Accept, Accept-Encoding"}
     if next_ is not None:
         headers["Link"] += f', <{next_}>; rel="next"'
@@ -28,8 +35,11 @@ def respond(answer: Answer, medium: Medium, *, next_cursor: str | None, next_: s
     encoder = encoder_of(answer, medium, next_cursor)
     if answer.rest is None and len(answer.rows) <= _WHOLE:
         body = encoder.begin() + encoder.rows(answer.rows) + encoder.end(None)
+        tally = Tally(answer, tell)
+        tally.add(answer.rows)
+        tally.end(EndKind.ANSWERED)
         return Response(body, headers=headers, media_type=medium.content_type)
-    return Delivery(answer, encoder, headers=headers, media_type=medium.content_type)
+    return Delivery(answer, encoder, Tally(answer, tell), headers=headers, media_type=medium.content_type)
 
 
 def encoder_of(answer: Answer, medium: Medium, next_cursor: str | None) -> Encoder:

@@ -225,6 +225,7 @@ async def _batches(
         step=request.length(),
         aggregates=tuple(request.aggregate) or (Aggregate.MEAN,),
         ask=Ask(basis=segment.basis.agreement, purpose=request.purpose, format=request.ask().format),
+        kind=None,
     )
     while True:
         try:

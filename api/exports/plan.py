@@ -43,7 +43,7 @@ async def plan(scope: ReadScope, engine: AsyncEngine, pool: Pool, request: Expor
     wanted = await _streams(scope, engine, request)
     if not wanted:
         raise NotFound("There is nothing of that which you may have; GET /v1/catalogue lists what there is.")
-    asked = Selection(streams=wanted, interval=request.interval(), limit=1, ask=request.ask())
+    asked = Selection(streams=wanted, interval=request.interval(), limit=1, ask=request.ask(), kind=None)
     answer = await read.measurements(scope, pool, asked)
     kept = [
         replace(segment, interval=past)

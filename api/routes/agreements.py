@@ -131,7 +131,9 @@ def router() -> APIRouter:
         cursor = query.next(scope, desk.cursors, answer)
         here = f"/v1/agreements/{id_}/preview"
         next_ = query.address(here, cursor=cursor) if cursor else None
-        return respond(answer, medium, next_cursor=cursor, next_=next_, decision=query.address(here))
+        return respond(
+            answer, medium, tell=desk.ends.add, next_cursor=cursor, next_=next_, decision=query.address(here)
+        )
 
     _add_receipt(routes)
     for action, (summary, description) in _STEPS.items():

@@ -34,6 +34,8 @@ def router() -> APIRouter:
         ask = query.ask(request.headers.get("data-purpose"), medium)
         async with refusals_noted(scope, desk):
             answer = await read.latest(scope, desk.pool, query.wanted(), ask)
-        return respond(answer, medium, next_cursor=None, next_=None, decision=query.address("/v1/latest"))
+        return respond(
+            answer, medium, tell=desk.ends.add, next_cursor=None, next_=None, decision=query.address("/v1/latest")
+        )
 
     return routes

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Query
@@ -11,12 +12,14 @@ from starlette.responses import Response
 from api.answers import as_json
 from api.answers.media import Format, choose
 from api.answers.response import respond
+from api.answers.tally import Tally
 from api.desk import AtDesk, Desk
 from api.guarded import Caller, ReadingRoute, guarded_router
 from api.models.answer import Decision, Measurements
 from api.models.query import MeasurementsQuery
 from fieldlab.assets.participant import Permission
 from fieldlab.errors import InvalidInput, OutsideAgreement
+from fieldlab.ownership.access import AccessKind, EndKind
 from fieldlab.ownership.decision import servable
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.readings.duration import format_duration
@@ -119,6 +122,7 @@ async def _measurements(request: Request, scope: ReadScope, desk: Desk, query: M
     return respond(
         answer,
         medium,
+        tell=desk.ends.add,
         next_cursor=cursor,
         next_=query.address("/v1/measurements", cursor=cursor) if cursor else None,
         decision=query.address("/v1/segments", **settled),
@@ -131,6 +135,8 @@ async def _segments(request: Request, scope: ReadScope, desk: Desk, query: Measu
     cursors = desk.cursors
     ask = query.ask(request.headers.get("data-purpose"), medium)
     async with refusals_noted(scope, desk):
-        answer = await read.measurements(scope, desk.pool, query.selection(scope, cursors, ask))
+        selection = replace(query.selection(scope, cursors, ask), kind=AccessKind.SEGMENTS)
+        answer = await read.measurements(scope, desk.pool, selection)
+    Tally(answer, desk.ends.add).end(EndKind.ANSWERED)
     body = as_json.write_head(answer, query.next(scope, cursors, answer))
     return Response(body, media_type=Format.JSON.value)

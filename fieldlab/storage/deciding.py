@@ -48,12 +48,15 @@ _DECISION: Final = """
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
-    """For which streams, over which time, on what ground; `kind` and `shape` say how it will be read."""
+    """For which streams, over which time, on what ground; `kind` and `shape` say how it will be read.
+
+    Without a kind it is a part of an answer that the ledger knows of already.
+    """
 
     streams: Wanted
     interval: Interval | Last
     ask: Ask
-    kind: AccessKind
+    kind: AccessKind | None
     preview: UUID | None = None
     shape: Mapping[str, object] = field(default_factory=dict)
 
@@ -71,7 +74,7 @@ class Decided:
     interval: Interval
     streams: tuple[Stream, ...]
     segments: tuple[Segment, ...]
-    access: Access
+    access: Access | None
 
     async def read(self, statement: LiteralString, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Note the access, run the one statement that reads, and commit: in one trip.
@@ -152,7 +155,9 @@ def _decided(connection: Connection, question: Question, row: Any) -> Decided:  
         interval=interval,
         streams=streams,
         segments=segments,
-        access=Access(
+        access=None
+        if question.kind is None
+        else Access(
             kind=question.kind,
             segments=segments,
             question={

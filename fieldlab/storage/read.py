@@ -125,6 +125,7 @@ async def latest(scope: ReadScope, pool: Pool, streams: Wanted, ask: Ask = NOTHI
         streams=decided.streams,
         segments=segments,
         rows=pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema),
+        access=decided.access,
     )
 
 
@@ -162,6 +163,7 @@ def _answer(
         rows=rows,
         next=_position(rows, decided.segments, decided.streams) if more else None,
         rest=rest,
+        access=decided.access,
     )
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import pyarrow as pa
 
 from fieldlab.assets.asset import Stream
-from fieldlab.ownership.access import AccessKind
+from fieldlab.ownership.access import Access, AccessKind
 from fieldlab.ownership.decision import NOTHING_SAID, Ask
 from fieldlab.ownership.interval import Interval
 from fieldlab.ownership.segment import Segment
@@ -75,7 +75,7 @@ class Selection:
     aggregates: tuple[Aggregate, ...] = ()
     after: Position | None = None
     ask: Ask = NOTHING_SAID
-    kind: AccessKind = AccessKind.MEASUREMENTS
+    kind: AccessKind | None = AccessKind.MEASUREMENTS
     preview: UUID | None = None
     rolled: bool | None = None
 
@@ -86,7 +86,8 @@ class Answer:
 
     `interval` is the one decided on, also where the last minutes were asked for. `rows` are whole, or one page with
     `next` to go on, or the first batch, where `rest` has the others. Their columns are `time`, those of the question,
-    and `segment`: see `fieldlab.storage.columns`. The segments know their origins unless there is a rest.
+    and `segment`: see `fieldlab.storage.columns`. The segments know their origins unless there is a rest. `access` is
+    its entry in the ledger, whose end is still to be told.
     """
 
     decided_at: Instant
@@ -96,6 +97,7 @@ class Answer:
     rows: pa.RecordBatch
     next: Position | None = None
     rest: "Rest | None" = None
+    access: Access | None = None
 
 
 class Rest(Protocol):

@@ -7,7 +7,7 @@ import pytest
 
 from fieldlab.assets.participant import Permission
 from fieldlab.errors import Forbidden, InvalidInput, InvalidInterval, NotFound
-from fieldlab.ownership.access import Access, AccessKind, Whose
+from fieldlab.ownership.access import End, Whose
 from fieldlab.ownership.decision import Ask
 from fieldlab.ownership.interval import ALWAYS, Interval
 from fieldlab.ownership.segment import BasisKind
@@ -15,7 +15,6 @@ from fieldlab.readings.instant import FOREVER, MINUTE, SECOND, Instant
 from fieldlab.storage import custody, keys, ledger, read, sealing
 from fieldlab.storage.database import open_engine
 from fieldlab.storage.selection import Answer, Selection
-from fieldlab.storage.transaction import changing
 from tests.integration.ownership.floor import CURRENT, MONDAY, STATE, TUESDAY, Floor
 
 HOUR = 60 * MINUTE
@@ -50,8 +49,8 @@ async def test_whose_data_it_is_is_told_at_once_and_of_every_read(floor: Floor) 
     lab = floor.scopes["lab"]
     made = await custody.break_glass(lab, floor.engine, ["mill-1"], FIRST_HOUR, reason=WHY, lasting=MINUTE)
     answer = await of(floor, "lab", ask=Ask(basis=made.id))
-    async with changing(lab, floor.engine) as bound:
-        await ledger.note(bound, Access(kind=AccessKind.MEASUREMENTS, segments=answer.segments, rows=[0]))
+    assert answer.access is not None
+    await sealing.end(floor.engine, [End(access=answer.access.id, rows=[0] * len(answer.segments))])
     await sealing.seal(floor.engine)
     told = [leaf.said for leaf in await ledger.listed(floor.scopes["sme-a"], floor.engine, whose=Whose.OTHERS)]
     assert [(one["kind"], one["participant"], one["principal"]) for one in reversed(told)] == [

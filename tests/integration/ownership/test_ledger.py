@@ -9,14 +9,14 @@ from sqlalchemy import text
 
 from fieldlab.errors import InvalidInput
 from fieldlab.ownership.access import Access, AccessKind, End, EndKind, Leaf, Whose
-from fieldlab.ownership.interval import ALWAYS, Interval
+from fieldlab.ownership.interval import Interval
 from fieldlab.ownership.merkle import leaf_hash, verify_consistency, verify_inclusion
-from fieldlab.ownership.segment import Segment
 from fieldlab.readings.instant import MINUTE, Instant
 from fieldlab.storage import ledger, read, sealing
 from fieldlab.storage.ledger import Proof
 from fieldlab.storage.selection import Selection
 from fieldlab.storage.transaction import changing
+from tests.integration.ownership.decided import segments_of
 from tests.integration.ownership.floor import CURRENT, JOINT, MONDAY, STATE, TUESDAY, Floor
 from tests.integration.ownership.pact import pact, writing
 
@@ -29,12 +29,11 @@ async def noted(
     running: bool = False,
 ) -> Access:
     """Decide for a participant, and note that each segment had three rows."""
-    selection = Selection(streams=tuple(streams), interval=ALWAYS, limit=1)
-    answer = await read.measurements(floor.scopes[who], floor.pool, selection)
+    segments = segments_of(floor, who, streams)
     access = Access(
         kind=AccessKind.MEASUREMENTS,
-        segments=answer.segments,
-        rows=None if running else [3] * len(answer.segments),
+        segments=segments,
+        rows=None if running else [3] * len(segments),
         question={"stream": [*streams]},
     )
     async with changing(floor.scopes[who], floor.engine) as bound:
@@ -249,13 +248,13 @@ async def test_an_entry_is_in_the_name_of_the_bound_participant_alone(floor: Flo
         )
 
 
-async def test_segments_carry_what_they_are_cut_to(floor: Floor) -> None:
+async def test_a_read_is_noted_with_the_segments_it_was_cut_to(floor: Floor) -> None:
+    floor.store(CURRENT, [(Instant(MONDAY + number * MINUTE), 1.0) for number in range(5)])
     hour = Interval(start=Instant(MONDAY + 10), until=Instant(MONDAY + 60 * MINUTE))
-    answer = await read.measurements(
-        floor.scopes["sme-a"], floor.pool, Selection(streams=(CURRENT,), interval=hour, limit=1)
-    )
-    segment: Segment = answer.segments[0]
-    async with changing(floor.scopes["sme-a"], floor.engine) as bound:
-        await ledger.note(bound, Access(kind=AccessKind.SEGMENTS, segments=[segment], rows=[0]))
+    asked = Selection(streams=(CURRENT,), interval=hour, limit=3)
+    answer = await read.measurements(floor.scopes["sme-a"], floor.pool, asked)
+    assert answer.access is not None
+    await sealing.end(floor.engine, [End(access=answer.access.id, rows=[len(answer.rows)])])
     (leaf,) = await seen(floor, "sme-a")
+    assert (leaf.said["kind"], leaf.said["rows"]) == ("measurements", 3)
     assert [(s["from"], s["until"]) for s in leaf.said["segments"]] == [(str(hour.start), str(hour.until))]

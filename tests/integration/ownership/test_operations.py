@@ -17,6 +17,7 @@ from fieldlab.storage.declare import declare
 from fieldlab.storage.selection import Selection
 from fieldlab.storage.tenures import Part
 from fieldlab.storage.transaction import changing
+from tests.integration.ownership.decided import segments_of
 from tests.integration.ownership.floor import CURRENT, JOINT, LAB, MONDAY, STATE, TUESDAY, WEDNESDAY, Floor
 
 HOUR = 60 * MINUTE
@@ -55,10 +56,8 @@ async def test_a_correction_of_the_past_holds_for_all_later_reads_at_once(floor:
 
 
 async def test_the_rightful_owner_is_told_what_had_been_served_under_the_wrong_entry(floor: Floor) -> None:
-    answer = await read.measurements(
-        floor.scopes["sme-a"], floor.pool, Selection(streams=(CURRENT, STATE), interval=ALWAYS, limit=1)
-    )
-    noted = Access(kind=AccessKind.MEASUREMENTS, segments=answer.segments, rows=[4, 5])
+    segments = segments_of(floor, "sme-a", (CURRENT, STATE))
+    noted = Access(kind=AccessKind.MEASUREMENTS, segments=segments, rows=[4, 5])
     async with changing(floor.scopes["sme-a"], floor.engine) as bound:
         await ledger.note(bound, noted)
     right = booked("sme-b", MONDAY + HOUR, TUESDAY)

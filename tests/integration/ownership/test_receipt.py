@@ -3,10 +3,9 @@
 from uuid import uuid4
 
 from fieldlab.ownership.access import Access, AccessKind, End, EndKind
-from fieldlab.ownership.interval import ALWAYS
-from fieldlab.storage import ledger, read, sealing
-from fieldlab.storage.selection import Selection
+from fieldlab.storage import ledger, sealing
 from fieldlab.storage.transaction import changing
+from tests.integration.ownership.decided import segments_of
 from tests.integration.ownership.floor import CURRENT, JOINT, Floor
 from tests.integration.ownership.pact import pact, writing
 
@@ -16,8 +15,7 @@ async def test_a_receipt_counts_what_left_under_that_agreement_alone(floor: Floo
     agreement = await pact(floor, owner="sme-a", streams=(CURRENT,))
     await pact(floor, owner="sme-b", streams=(JOINT,))
     reader = floor.scopes["outsider"]
-    asked = Selection(streams=(CURRENT, JOINT), interval=ALWAYS, limit=1)
-    segments = (await read.measurements(reader, floor.pool, asked)).segments
+    segments = segments_of(floor, "outsider", (CURRENT, JOINT))
     made = [
         Access(kind=kind, segments=segments, rows=rows)
         for kind, rows in (
