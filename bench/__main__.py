@@ -11,7 +11,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from bench import discovery, ingest, live, mqtt, opcua, query, simulators, whole
+from bench import answers, discovery, ingest, live, mqtt, opcua, query, simulators, whole
 from bench.figure import Experiment
 from tests.servers.timescaledb import timescaledb
 from tests.servers.unavailable import Unavailable
@@ -23,6 +23,7 @@ EXPERIMENTS: Final[tuple[Experiment, ...]] = (
     *discovery.EXPERIMENTS,
     *opcua.EXPERIMENTS,
     *query.EXPERIMENTS,
+    *answers.EXPERIMENTS,
     *live.EXPERIMENTS,
     *simulators.EXPERIMENTS,
 )

@@ -11,6 +11,8 @@ from fieldlab.storage.selection import Answer
 class ArrowEncoder:
     """A stream without its end-of-stream mark is not whole."""
 
+    lines = False
+
     def __init__(self, answer: Answer) -> None:
         self._table = Table(answer)
         self._sink = Sink()

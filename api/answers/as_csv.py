@@ -23,6 +23,8 @@ class CsvEncoder:
     numbers are never touched. Without comments only the connection that breaks off tells that a file is not whole.
     """
 
+    lines = True
+
     def __init__(self, answer: Answer, *, comments: bool) -> None:
         self._answer = answer
         self._comments = comments

@@ -12,6 +12,8 @@ from fieldlab.storage.selection import Answer
 class JsonEncoder:
     """One object. Where it breaks off it stays open: no reader takes it for whole."""
 
+    lines = False
+
     def __init__(self, answer: Answer, next_cursor: str | None) -> None:
         self._answer = answer
         self._next = next_cursor

@@ -12,6 +12,8 @@ from fieldlab.storage.selection import Answer
 class NdjsonEncoder:
     """A file without a last line `{"end": {"complete": true, …}}` is not whole."""
 
+    lines = True
+
     def __init__(self, answer: Answer, next_cursor: str | None) -> None:
         self._answer = answer
         self._next = next_cursor

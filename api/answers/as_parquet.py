@@ -19,6 +19,8 @@ _GROUP = 131_072
 class ParquetEncoder:
     """A file without its footer is not whole, and no reader opens it. Statistics never span two segments."""
 
+    lines = False
+
     def __init__(self, answer: Answer) -> None:
         self._table = Table(answer)
         self._sink = Sink()

@@ -7,7 +7,7 @@ ended as a whole one is: its last chunk is missing, whatever the format.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -29,6 +29,9 @@ _PIECE: Final = 1 << 18
 
 _CONFIRMED: Final = 0.5
 """Seconds for which the database's word holds."""
+
+_FAREWELL: Final = 30.0
+"""Seconds that a slow reader has to take the word that its answer is broken off, with what it was given before."""
 
 
 class BrokenOff(Exception):
@@ -83,7 +86,7 @@ class Delivery(Response):
             last = {"type": "http.response.body", "body": self._encoder.broken(reason), "more_body": True}
             if last["body"]:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(send(last), _CONFIRMED)
+                    await asyncio.wait_for(send(last), _FAREWELL)
             raise BrokenOff(reason) from why
         ending = None if self._answer.rest is None else Ending(rows=self._rows, origins=self._origins)
         ended = await asyncio.to_thread(self._encoder.end, ending)
@@ -92,8 +95,8 @@ class Delivery(Response):
 
     async def _give(self, send: Send, written: bytes, batch: pa.RecordBatch, confirmed: float) -> None:
         """Send bytes piece by piece; asks again whether the reader may have them, while it is slow to take them."""
-        for start in range(0, len(written), _PIECE):
-            piece = {"type": "http.response.body", "body": written[start : start + _PIECE], "more_body": True}
+        for body in _pieces(written, lines=self._encoder.lines):
+            piece = {"type": "http.response.body", "body": body, "more_body": True}
             if time.monotonic() - confirmed > _CONFIRMED:
                 confirmed = await self._confirm(batch)
             taken = asyncio.create_task(_sent(send, piece))
@@ -137,6 +140,17 @@ async def _next(batches: AsyncIterator[pa.RecordBatch]) -> tuple[pa.RecordBatch,
         return await anext(batches), time.monotonic()
     except StopAsyncIteration:
         return None
+
+
+def _pieces(written: bytes, *, lines: bool) -> Iterator[bytes]:
+    """Cut bytes into pieces, behind whole lines where they are lines."""
+    start = 0
+    while start < len(written):
+        until = start + _PIECE
+        if lines and until < len(written):
+            until = written.rfind(b"\n", start, until) + 1 or until
+        yield written[start:until]
+        start = until
 
 
 async def _sent(send: Send, piece: dict[str, object]) -> None:

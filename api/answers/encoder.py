@@ -25,7 +25,12 @@ class Ending:
 
 
 class Encoder(Protocol):
-    """Writes one answer, in order: `begin`, `rows` for each batch, and `end` or `broken`. No call waits."""
+    """Writes one answer, in order: `begin`, `rows` for each batch, and `end` or `broken`. No call waits.
+
+    Where `lines`, what is written may be broken off behind each line, and nowhere else.
+    """
+
+    lines: bool
 
     def begin(self) -> bytes:
         """Write what stands before the rows."""
