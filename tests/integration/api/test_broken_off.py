@@ -82,9 +82,7 @@ async def test_a_download_ends_with_the_agreement_and_is_not_whole(quiet_lab: Fl
             }
             assert 0 < len(rows) - 1 < ROWS
         case "arrow":
-            stream = pa.ipc.open_stream(came)
-            with pytest.raises((pa.ArrowInvalid, OSError)):
-                stream.read_all()
+            assert not came.endswith(b"\xff\xff\xff\xff\x00\x00\x00\x00")
         case "parquet":
             with pytest.raises(pa.ArrowInvalid):
                 parquet.read_table(io.BytesIO(came))
