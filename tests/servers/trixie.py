@@ -21,7 +21,7 @@ from tests.servers.child import Child, dying_with_us, start
 from tests.servers.unavailable import Unavailable
 
 SUITE = "trixie"
-PACKAGES = ("mosquitto", "postgresql-17-timescaledb")
+PACKAGES = ("mosquitto", "mosquitto-clients", "postgresql-17-timescaledb")
 TOOLS = {"mmdebstrap": "mmdebstrap", "unshare": "util-linux", "setpriv": "util-linux"}
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 ENTER = """
