@@ -23,6 +23,7 @@ from tests.servers.mosquitto import mosquitto
 from tests.servers.plain import plain
 from tests.servers.timescaledb import timescaledb
 from tests.servers.unavailable import Unavailable
+from tests.torture import robot as robot_faults
 from tests.torture.floor import Floor, floor
 from tests.torture.machines import POISON, Publisher, Robot
 from tests.torture.verdict import Verdict, judge
@@ -94,29 +95,34 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
     parser.add_argument("--kills", type=int, default=100, help="how many faults, of which about half kill the gateway")
     parser.add_argument("--seed", type=int, default=None, help="replays the faults of an earlier run")
+    parser.add_argument("--robot", action="store_true", help="the OPC UA server restarts, breaks off and overflows too")
     given = parser.parse_args()
     seed = secrets.randbelow(10**6) if given.seed is None else given.seed
-    _say(f"seed {seed}: python -m tests.torture --kills {given.kills} --seed {seed}")
+    _say(f"seed {seed}: python -m tests.torture --kills {given.kills} --seed {seed}{' --robot' * given.robot}")
     with ExitStack() as held:
         engine = _first(held, timescaledb, plain)
         broker = _broker(held)
-        verdict = asyncio.run(torture(engine, broker, kills=given.kills, seed=seed))
+        verdict = asyncio.run(torture(engine, broker, kills=given.kills, seed=seed, of_robot=given.robot))
     for fault in verdict.faults:
         _say(f"  {fault}")
     _say(json.dumps(verdict.line()))
     return 0 if verdict.good else 1
 
 
-async def torture(engine: Engine, broker: Broker, *, kills: int, seed: int) -> Verdict:
+async def torture(engine: Engine, broker: Broker, *, kills: int, seed: int, of_robot: bool = False) -> Verdict:
     """Let the machines count while one fault after the other happens; then let everything settle, and judge."""
     chance, port = random.Random(seed), free_port()
     robot = Robot(port=port, rate=COUNTS)
+    if of_robot:
+        robot_faults.mark_overflows()
     await robot.start()
     async with floor(engine, broker, opcua_port=port) as parts:
         publisher = Publisher(host=broker.host, port=broker.port_311, rate=MESSAGES)
         faults: list[Fault] = [gateway_killed] * 4 + [database_crashed, link_cut, link_cut, disk_filled, poisoned]
         if broker.keeps_sessions_over_restart:
             faults.append(broker_restarted)
+        if of_robot:
+            faults += [_of(robot, fault) for fault in robot_faults.FAULTS]
         if not parts.disk_is_small:
             faults.remove(disk_filled)
             _say("without full disks: a small file system can be mounted by root alone")
@@ -142,6 +148,13 @@ async def torture(engine: Engine, broker: Broker, *, kills: int, seed: int) -> V
     await robot.stop()
     parts.server.child.stop()
     return verdict
+
+
+def _of(robot: Robot, fault: robot_faults.RobotFault) -> Fault:
+    async def done(parts: Floor, _: Publisher, chance: random.Random) -> str:
+        return await fault(parts, robot, chance)
+
+    return done
 
 
 def _connected(parts: Floor) -> bool:

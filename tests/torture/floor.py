@@ -23,7 +23,7 @@ from tests.servers.broker import Broker
 from tests.servers.child import Child, free_port, start
 from tests.servers.database import Database, clone, template
 from tests.servers.engine import Engine, answers
-from tests.torture.machines import MQTT_STREAMS, NAMESPACE, OPCUA_STREAMS
+from tests.torture.machines import MQTT_STREAMS, NAMESPACE, OPCUA_STREAMS, QUEUE
 
 _DISK: Final = "24m"
 _PACE: Final = 0.05
@@ -87,7 +87,7 @@ class Floor:
                 },
                 "opcua": {
                     "wire": "opcua", "url": f"opc.tcp://127.0.0.1:{self.opcua_cable.port}",
-                    "options": {"security": "none", "publishing_interval": 100, "queue_size": 1000},
+                    "options": {"security": "none", "publishing_interval": 100, "queue_size": QUEUE},
                 },
             },
             "assets": {

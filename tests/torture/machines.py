@@ -17,6 +17,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 MQTT_STREAMS: Final = 40
 OPCUA_STREAMS: Final = 5
 NAMESPACE: Final = "urn:fieldlab:torture"
+QUEUE: Final = 1_000
+"""Values that the robot's server keeps for each node."""
 
 POISON: Final = (
     b"this is not JSON",
@@ -104,20 +106,36 @@ class Robot:
         self.endpoint = f"opc.tcp://127.0.0.1:{port}"
         self._pause = 1 / rate
         self._server = Server()
+        self._foreign = 0
         self._nodes: list[Node] = []
         self._task: asyncio.Task[None] | None = None
         self.times: list[int] = []
 
     async def start(self) -> None:
+        """Serve; `foreign` namespaces come before the robot's own."""
         await self._server.init()
         self._server.set_endpoint(self.endpoint)
         self._server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
-        index = await self._server.register_namespace(NAMESPACE)
+        for number in range(self._foreign):
+            await self._server.register_namespace(f"urn:foreign:{number}")
+        index, nodes = await self._server.register_namespace(NAMESPACE), []
         for stream in range(OPCUA_STREAMS):
             node_id = ua.NodeId.from_string(f"ns={index};s=n{stream}")
-            node = await self._server.nodes.objects.add_variable(node_id, f"n{stream}", -1.0)
-            self._nodes.append(node)
+            nodes.append(await self._server.nodes.objects.add_variable(node_id, f"n{stream}", -1.0))
+        self._nodes = nodes
         await self._server.start()
+
+    async def restart(self, *, foreign: int, after: float) -> None:
+        """Stop the server, and start another one after some seconds, with so many namespaces before its own."""
+        await self._server.stop()
+        await asyncio.sleep(after)
+        self._server, self._foreign = Server(), foreign
+        await self.start()
+
+    async def count_at_once(self, many: int) -> None:
+        """Count on, so fast that the server sends nothing in between."""
+        for _ in range(many):
+            await self._count_on(time.time_ns() // 1000)
 
     def begin(self) -> None:
         """Count from now on."""
@@ -125,13 +143,16 @@ class Robot:
 
     async def _count(self) -> None:
         while True:
-            number, now = len(self.times), time.time_ns() // 1000
-            self.times.append(now)
-            source_time = ua.DateTime.fromisoformat(moment(now).replace(tzinfo=None).isoformat())
-            value = ua.DataValue(ua.Variant(float(number)), SourceTimestamp=source_time)
-            for node in self._nodes:
-                await node.write_value(value)
+            await self._count_on(time.time_ns() // 1000)
             await asyncio.sleep(self._pause)
+
+    async def _count_on(self, now: int) -> None:
+        number, now = len(self.times), max(now, self.times[-1] + 1 if self.times else 0)
+        self.times.append(now)
+        source_time = ua.DateTime.fromisoformat(moment(now).replace(tzinfo=None).isoformat())
+        value = ua.DataValue(ua.Variant(float(number)), SourceTimestamp=source_time)
+        for node in self._nodes:
+            await node.write_value(value)
 
     async def finish(self) -> None:
         """Count no more, and go on serving."""

@@ -12,6 +12,7 @@ class Relay:
     def __init__(self, host: str, port: int) -> None:
         self.port = 0
         self.silent = False
+        self._allowed: int | None = None
         self._server = (host, port)
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -21,6 +22,10 @@ class Relay:
         for writer in self._writers:
             writer.transport.abort()
 
+    def cut_after(self, allowed: int) -> None:
+        """Let so many bytes more through that the server sends, and then break every connection."""
+        self._allowed = allowed
+
     async def serve(self, client: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is not None:
@@ -28,14 +33,21 @@ class Relay:
         with contextlib.suppress(OSError, asyncio.CancelledError):
             reader, writer = await asyncio.open_connection(*self._server)
             self._writers |= {answer, writer}
-            await asyncio.gather(self._pass(client, writer), self._pass(reader, answer))
+            await asyncio.gather(self._pass(client, writer), self._pass(reader, answer, counted=True))
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, counted: bool = False) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
                 if not self.silent:
-                    writer.write(data)
+                    writer.write(data if self._allowed is None or not counted else data[: self._allowed])
                     await writer.drain()
+                if counted and self._allowed is not None:
+                    self._allowed -= len(data)
+                    if self._allowed <= 0:
+                        self._allowed = None
+                        await asyncio.sleep(0)
+                        for one in self._writers:
+                            one.close()
         writer.transport.abort()
 
     async def end(self) -> None:
