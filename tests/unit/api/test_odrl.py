@@ -81,8 +81,8 @@ def test_a_json_ld_processor_reads_every_term_of_an_agreement(graph: Graph) -> N
         "gteq 1970-01-01T00:00:00+00:00",
         "lt 1970-01-01T01:00:00+00:00",
     }
-    assert constraints[OURS.resolution.toPython()] == {"gteq PT60S"}
-    assert constraints[OURS.age.toPython()] == {"gteq PT90S"}
+    assert constraints[OURS.resolution.toPython()] == {"gteq PT1M"}
+    assert constraints[OURS.age.toPython()] == {"gteq PT1M30S"}
     assert constraints[OURS.aggregate.toPython()] == {"isAnyOf count mean"}
     assert constraints[ODRL.purpose.toPython()] == {"isAnyOf wear"}
     duties = {
