@@ -56,6 +56,12 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
             "A whole machine as CSV": "/v1/measurements?asset=mill-1&last=15m&format=csv",
             "The same with the segments above, as comments": "/v1/measurements?asset=mill-1&last=15m"
             "&format=text/csv;header=comment",
+            "A chart of at most 500 points": f"/v1/measurements?stream={_STREAM}&points=500",
+            "By the day in local time": f"/v1/measurements?stream={_STREAM}&from=2026-11-16T00:00:00%2B01:00"
+            "&until=2026-11-23T00:00:00%2B01:00&step=1d&time_zone=Europe/Amsterdam&aggregate=time_weighted_mean,p95,delta",
+            "Two streams on one time axis, without holes": f"/v1/measurements?stream={_STREAM}"
+            "&stream=mill-1.spindle_speed&last=15m&step=10s&fill=linear&layout=wide",
+            "What held at a moment": "/v1/measurements?asset=mill-1&as_of=2026-11-22T09:00:00Z",
             "Good samples only, a thousand a page": f"/v1/measurements?stream={_STREAM}&status=good&limit=1000",
         },
     ),

@@ -11,7 +11,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from bench import answers, discovery, ingest, live, mqtt, opcua, query, simulators, whole
+from bench import answers, chart, discovery, ingest, live, mqtt, opcua, query, simulators, whole
 from bench.figure import Experiment
 from tests.servers.timescaledb import timescaledb
 from tests.servers.unavailable import Unavailable
@@ -25,6 +25,7 @@ EXPERIMENTS: Final[tuple[Experiment, ...]] = (
     *query.EXPERIMENTS,
     *answers.EXPERIMENTS,
     *live.EXPERIMENTS,
+    *chart.EXPERIMENTS,
     *simulators.EXPERIMENTS,
 )
 LATEST: Final = Path(__file__).parent / "latest.json"

@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from api.answers.encoder import Ending
 from api.answers.sink import Sink
-from api.answers.tabular import Table
+from api.answers.tabular import Table, Tabular
 from fieldlab.storage.selection import Answer
 
 
@@ -13,8 +13,8 @@ class ArrowEncoder:
 
     lines = False
 
-    def __init__(self, answer: Answer) -> None:
-        self._table = Table(answer)
+    def __init__(self, answer: Answer, *, table: Tabular | None = None) -> None:
+        self._table = table or Table(answer)
         self._sink = Sink()
         self._writer = pa.ipc.new_stream(pa.PythonFile(self._sink, mode="w"), self._table.schema)
 

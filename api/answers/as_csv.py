@@ -45,7 +45,7 @@ class CsvEncoder:
         self._rows += len(batch)
         middle: list[pa.StringArray | str] = []
         for name in self._names:
-            middle += [cells.texts(batch, name, quote=_safe, finite=False), ","]
+            middle += [cells.texts(batch, name, quote=safe, finite=False), ","]
         before, after = cells.chosen(self._before, batch), cells.chosen(self._after, batch)
         return cells.lines(cells.moments(batch), before, *middle[:-1], after, missing="")
 
@@ -78,5 +78,6 @@ def field(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
+    """Write a value that is a text, as a field that no spreadsheet takes for a formula."""
     return field(guarded(text)) or '""'

@@ -8,7 +8,7 @@ from pyarrow import parquet
 
 from api.answers.encoder import Ending
 from api.answers.sink import Sink
-from api.answers.tabular import Table, ended
+from api.answers.tabular import Table, Tabular, ended
 from fieldlab.storage.columns import ints
 from fieldlab.storage.selection import Answer
 
@@ -21,8 +21,8 @@ class ParquetEncoder:
 
     lines = False
 
-    def __init__(self, answer: Answer) -> None:
-        self._table = Table(answer)
+    def __init__(self, answer: Answer, *, table: Tabular | None = None) -> None:
+        self._table = table or Table(answer)
         self._sink = Sink()
         self._writer = parquet.ParquetWriter(
             pa.PythonFile(self._sink, mode="w"), self._table.schema, compression="zstd", compression_level=1
@@ -42,10 +42,8 @@ class ParquetEncoder:
         cuts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
         whole = self._table.batch(batch)
         for start, until in pairwise(cuts):
-            if numbers[start] != self._segment or sum(map(len, self._kept)) + until - start > _GROUP:
-                self._write()
+            self._keep(whole[start:until], anew=bool(numbers[start] != self._segment))
             self._segment = int(numbers[start])
-            self._kept.append(whole[start:until])
         return self._sink.take()
 
     def end(self, ending: Ending | None) -> bytes:
@@ -58,6 +56,12 @@ class ParquetEncoder:
     def broken(self, reason: str) -> bytes:  # noqa: ARG002 - the format has no place for it
         """Write nothing: the file has no footer."""
         return b""
+
+    def _keep(self, rows: pa.RecordBatch, *, anew: bool) -> None:
+        """Add rows to the group, or to a new one where it has no room for them, or they begin another segment."""
+        if anew or sum(map(len, self._kept)) + len(rows) > _GROUP:
+            self._write()
+        self._kept.append(rows)
 
     def _write(self) -> None:
         if self._kept:

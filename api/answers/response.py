@@ -9,19 +9,27 @@ from api.answers.as_csv import CsvEncoder
 from api.answers.as_json import JsonEncoder
 from api.answers.as_ndjson import NdjsonEncoder
 from api.answers.as_parquet import ParquetEncoder
+from api.answers.as_wide import WideArrow, WideCsv, WideJson, WideNdjson, WideParquet
 from api.answers.delivery import Delivery
 from api.answers.encoder import Encoder
 from api.answers.media import Format, Medium
 from api.answers.tally import Tally, Tell
 from fieldlab.ownership.access import EndKind
-from fieldlab.storage.selection import Answer
+from fieldlab.storage.selection import Answer, Layout
 
 _WHOLE: Final = 4096
 """Rows that are written at once: fewer than keep the service busy for a moment that anybody notices."""
 
 
 def respond(
-    answer: Answer, medium: Medium, *, tell: Tell, next_cursor: str | None, next_: str | None, decision: str
+    answer: Answer,
+    medium: Medium,
+    *,
+    tell: Tell,
+    next_cursor: str | None,
+    next_: str | None,
+    decision: str,
+    layout: Layout = Layout.LONG,
 ) -> Response:
     """Write an answer in a medium; `next_` and `decision` are addresses of the next page and of the segments alone.
 
@@ -32,7 +40,8 @@ def respond(
         headers["Link"] += f', <{next_}>; rel="next"'
     if medium.format is not Format.JSON:
         headers["Content-Disposition"] = f'attachment; filename="measurements.{medium.said}"'
-    encoder = encoder_of(answer, medium, next_cursor)
+    encode = encoder_of if layout is Layout.LONG else wide_encoder_of
+    encoder = encode(answer, medium, next_cursor)
     if answer.rest is None and len(answer.rows) <= _WHOLE:
         body = encoder.begin() + encoder.rows(answer.rows) + encoder.end(None)
         tally = Tally(answer, tell)
@@ -55,3 +64,18 @@ def encoder_of(answer: Answer, medium: Medium, next_cursor: str | None) -> Encod
             return ArrowEncoder(answer)
         case Format.PARQUET:
             return ParquetEncoder(answer)
+
+
+def wide_encoder_of(answer: Answer, medium: Medium, next_cursor: str | None) -> Encoder:
+    """Make what writes an answer in a medium on one time axis."""
+    match medium.format:
+        case Format.JSON:
+            return WideJson(answer, next_cursor)
+        case Format.NDJSON:
+            return WideNdjson(answer, next_cursor)
+        case Format.CSV:
+            return WideCsv(answer, comments=medium.comments)
+        case Format.ARROW:
+            return WideArrow(answer)
+        case Format.PARQUET:
+            return WideParquet(answer)

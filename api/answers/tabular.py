@@ -1,7 +1,7 @@
 """The table that Arrow and Parquet share: typed columns, with stream, origin and owner as dictionaries."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import orjson
@@ -15,6 +15,17 @@ from fieldlab.storage.selection import Answer
 
 _NAMED: Final = pa.dictionary(pa.int32(), pa.string())
 _ORIGINS: Final = pa.array([origin.name.lower() for origin in Origin])
+
+
+class Tabular(Protocol):
+    """How the batches of one answer become batches of a table with a schema."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Give the columns of the table."""
+
+    def batch(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Give the rows as a batch of the table."""
 
 
 class Table:

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from fieldlab.ownership.access import Access, AccessKind, End, EndKind
+from fieldlab.ownership.access import Access, End, EndKind
 from fieldlab.ownership.segment import Segment
 from fieldlab.storage.columns import ints
 from fieldlab.storage.selection import Answer
@@ -39,7 +39,7 @@ class Tally:
 
 def _places(answer: Answer, access: Access) -> list[int]:
     """Give for each segment of an answer its place among those that were noted; newest values are cut from them."""
-    if access.kind is not AccessKind.LATEST:
+    if [_key(segment) for segment in answer.segments] == [_key(segment) for segment in access.segments]:
         return list(range(len(access.segments)))
     known = {_key(segment): place for place, segment in reversed([*enumerate(access.segments)])}
     return [known[_key(segment)] for segment in answer.segments]

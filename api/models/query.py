@@ -18,10 +18,26 @@ from fieldlab.ownership.scope import ReadScope
 from fieldlab.readings.aggregate import Aggregate
 from fieldlab.readings.calendar import Step
 from fieldlab.readings.duration import parse_step
+from fieldlab.readings.fill import Fill
 from fieldlab.readings.instant import FOREVER, NEVER, Instant
-from fieldlab.storage.selection import Answer, Last, Position, Selection, StatusFilter, StreamsOf, Wanted
+from fieldlab.storage.selection import (
+    Answer,
+    Last,
+    Layout,
+    Position,
+    Selection,
+    StatusFilter,
+    StreamsOf,
+    StreamsOfTrial,
+    Wanted,
+)
 
+FEWEST = 3
+MOST_POINTS = 20_000
 _LONGEST_ADDRESS = 2_000
+_A_RANGE = frozenset({"from_", "until", "last"})
+_A_STEP = frozenset({"step", "aggregate", "time_zone", "fill"})
+_A_PAGE = frozenset({"limit", "cursor"})
 _BESIDE_THE_QUESTION = frozenset({"limit", "cursor", "format"})
 
 
@@ -76,13 +92,22 @@ class StreamsQuery(BaseModel):
     ] = None
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if bool(self.stream) == (self.asset is not None):
-            raise PydanticCustomError("invalid-input", "Give either stream, once or more, or asset.")
+    def _one_of_these(self) -> Self:
+        if [bool(self.stream), self.asset is not None, self._of_trial() is not None].count(True) != 1:
+            others = " or trial" if "trial" in type(self).model_fields else ""
+            raise PydanticCustomError(
+                "invalid-input", "Give either stream, once or more, or asset{others}.", {"others": others}
+            )
         return self
+
+    def _of_trial(self) -> str | None:
+        return None
 
     def wanted(self) -> Wanted:
         """Give which streams are asked for."""
+        trial = self._of_trial()
+        if trial is not None:
+            return StreamsOfTrial(trial=trial)
         return StreamsOf(asset=self.asset) if self.asset is not None else tuple(self.stream)
 
     def ask(self, stated: str | None, medium: Medium) -> Ask:
@@ -110,8 +135,12 @@ def _written(path: str, parameters: Mapping[str, object]) -> str:
 
 
 class MeasurementsQuery(StreamsQuery):
-    """Which streams over which time, raw or in buckets, and which page of that."""
+    """Which streams over which time, raw, in buckets, as a chart or as of a time, and which page of that."""
 
+    trial: Annotated[
+        SlugText | None,
+        Field(description="All you may see of this trial: its streams, while they were in it; instead of `stream`."),
+    ] = None
     from_: Annotated[
         Moment | None, Field(alias="from", description="The first moment, with an offset; open without it.")
     ] = None
@@ -137,10 +166,36 @@ class MeasurementsQuery(StreamsQuery):
         AfterValidator(each_once),
         Field(description="With `step`: what to compute over each bucket, comma-separated; `mean` without it."),
     ] = []
+    fill: Annotated[
+        Fill,
+        Field(
+            description="With `step`: what stands for a bucket without samples: no row, `null`, the `previous` value "
+            "or a `linear` one between its neighbours; never from another segment, and no further than now."
+        ),
+    ] = Fill.NONE
+    points: Annotated[
+        int | None,
+        Field(
+            ge=FEWEST,
+            le=MOST_POINTS,
+            description="For a chart: at most so many samples a stream, chosen so that the line keeps its look (LTTB).",
+        ),
+    ] = None
+    as_of: Annotated[
+        Moment | None,
+        Field(description="Instead of a range: the value in force at this time, one row a stream."),
+    ] = None
     status: Annotated[
         StatusFilter,
         Field(description="`good` leaves out samples of any other status; aggregates leave out bad ones always."),
     ] = StatusFilter.ALL
+    layout: Annotated[
+        Layout,
+        Field(
+            description="`long`: a value a row. `wide`: all streams on one time axis, a column a stream "
+            "with the segment of each value beside it."
+        ),
+    ] = Layout.LONG
     limit: Annotated[
         int | None, Field(ge=1, le=100_000, description="Rows a page, at most; without it the answer is whole.")
     ] = None
@@ -152,8 +207,21 @@ class MeasurementsQuery(StreamsQuery):
     def _fitting(self) -> Self:
         if self.last is not None and (self.from_ is not None or self.until is not None):
             raise PydanticCustomError("invalid-interval", "Give either last, or from and until.")
+        self._refuse_beside("as_of", "it gives one value a stream", _A_RANGE | _A_STEP | _A_PAGE | {"points"})
+        if self.layout is Layout.WIDE and (self.as_of is not None or self.points is not None):
+            raise PydanticCustomError(
+                "invalid-input",
+                "layout=wide needs the times of all streams, as samples or with a step; leave it out here.",
+            )
+        self._refuse_beside("points", "it chooses samples itself and answers in one piece", _A_STEP | _A_PAGE)
         if self.aggregate and self.step is None:
             raise PydanticCustomError("invalid-input", "aggregate needs a step, such as step=1m.")
+        if self.fill is not Fill.NONE and self.step is None:
+            raise PydanticCustomError(
+                "invalid-input", "fill needs a step, such as step=1m: samples have no holes to fill."
+            )
+        if self.fill is not Fill.NONE and self.from_ is None and self.last is None and self.trial is None:
+            raise PydanticCustomError("invalid-interval", "fill needs to know where to begin; give from, or last.")
         if self.time_zone is not None and self.step is None:
             raise PydanticCustomError("invalid-input", "time_zone needs a step of the calendar, such as step=1d.")
         try:
@@ -161,6 +229,20 @@ class MeasurementsQuery(StreamsQuery):
         except InvalidInput as error:
             raise PydanticCustomError("invalid-input", "{reason}", {"reason": str(error)}) from None
         return self
+
+    def _refuse_beside(self, name: str, why: str, others: frozenset[str]) -> None:
+        if getattr(self, name) is None:
+            return
+        given = sorted(other.strip("_") for other in others & self.model_fields_set if getattr(self, other))
+        if given:
+            raise PydanticCustomError(
+                "invalid-input",
+                "{name} goes without {given}, because {why}; leave one of them out.",
+                {"name": name, "given": " and ".join(given), "why": why},
+            )
+
+    def _of_trial(self) -> str | None:
+        return self.trial
 
     def length(self) -> Step | None:
         """Give the length of the buckets; None for samples."""
@@ -190,6 +272,10 @@ class MeasurementsQuery(StreamsQuery):
             after=after,
             ask=ask,
             preview=preview,
+            points=self.points,
+            as_of=self.as_of,
+            fill=self.fill,
+            layout=self.layout,
         )
 
     def next(self, scope: ReadScope, cursors: Cursors, answer: Answer) -> str | None:
@@ -197,7 +283,7 @@ class MeasurementsQuery(StreamsQuery):
         if answer.next is None:
             return None
         bounds = (answer.interval.start, answer.interval.until)
-        place: list[str | int] = [str(answer.next.stream), int(answer.next.time), *map(int, bounds)]
+        place: list[str | int] = [str(answer.next.stream or ""), int(answer.next.time), *map(int, bounds)]
         return cursors.seal(scope, self._question(), place)
 
     def _question(self) -> dict[str, object]:
@@ -207,6 +293,6 @@ class MeasurementsQuery(StreamsQuery):
 def _placed(place: list[Any]) -> tuple[Position, Interval]:
     match place:
         case [str(stream), int(time), int(start), int(until)]:
-            position = Position(stream=UUID(stream), time=Instant(time))
+            position = Position(stream=UUID(stream) if stream else None, time=Instant(time))
             return position, Interval(start=Instant(start), until=Instant(until))
     raise InvalidCursor("This cursor was made by another version; ask again without it to start over.")

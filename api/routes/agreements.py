@@ -132,7 +132,13 @@ def router() -> APIRouter:
         here = f"/v1/agreements/{id_}/preview"
         next_ = query.address(here, cursor=cursor) if cursor else None
         return respond(
-            answer, medium, tell=desk.ends.add, next_cursor=cursor, next_=next_, decision=query.address(here)
+            answer,
+            medium,
+            tell=desk.ends.add,
+            next_cursor=cursor,
+            next_=next_,
+            decision=query.address(here),
+            layout=query.layout,
         )
 
     _add_receipt(routes)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Query
@@ -20,7 +21,7 @@ from api.models.query import MeasurementsQuery
 from fieldlab.assets.participant import Permission
 from fieldlab.errors import InvalidInput, OutsideAgreement
 from fieldlab.ownership.access import AccessKind, EndKind
-from fieldlab.ownership.decision import servable
+from fieldlab.ownership.decision import charted, servable
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.readings.duration import format_duration
 from fieldlab.storage import agreements, read
@@ -96,12 +97,14 @@ async def refusals_noted(scope: ReadScope, desk: Desk) -> AsyncIterator[None]:
 def refuse_unservable(answer: Answer, query: MeasurementsQuery) -> None:
     """Raise InvalidInput where every segment has a resolution floor that the question does not keep to."""
     good_only = query.status is StatusFilter.GOOD
-    if answer.segments and not servable(answer.segments, query.length(), good_only=good_only):
+    shown = charted if query.points is not None else partial(servable, step=query.length())
+    if answer.segments and not shown(answer.segments, good_only=good_only):
         floors = sorted({segment.basis.shape.resolution_floor or 0 for segment in answer.segments})
         wanted = " and ".join(format_duration(floor) for floor in floors)
         raise InvalidInput(
             f"All of this is under agreements with a resolution floor of {wanted}: ask with a step that is a whole "
-            "multiple of it, and without status=good. GET /v1/segments shows each segment's shape."
+            "multiple of it, or for points where they allow means, and without status=good. GET /v1/segments shows "
+            "each segment's shape."
         )
 
 
@@ -126,6 +129,7 @@ async def _measurements(request: Request, scope: ReadScope, desk: Desk, query: M
         next_cursor=cursor,
         next_=query.address("/v1/measurements", cursor=cursor) if cursor else None,
         decision=query.address("/v1/segments", **settled),
+        layout=query.layout,
     )
 
 

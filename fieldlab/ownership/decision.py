@@ -18,6 +18,7 @@ from fieldlab.ownership.floor import fits, snapped
 from fieldlab.ownership.interval import Interval
 from fieldlab.ownership.segment import Basis, BasisKind, Segment, Shape
 from fieldlab.ownership.terms import DataFormat
+from fieldlab.readings.aggregate import Aggregate
 from fieldlab.readings.calendar import Step
 from fieldlab.readings.instant import NEVER, Instant
 
@@ -114,6 +115,15 @@ def servable(segments: Iterable[Segment], step: Step | None, *, good_only: bool)
     return any(
         floor is None or (fits(step, floor) and not good_only)
         for floor in (segment.basis.shape.resolution_floor for segment in segments)
+    )
+
+
+def charted(segments: Iterable[Segment], *, good_only: bool) -> bool:
+    """Tell whether a chart can show any of the segments: those with a floor give means, without a filter."""
+    shapes = [segment.basis.shape for segment in segments]
+    return any(
+        shape.resolution_floor is None or (Aggregate.MEAN in (shape.aggregates or ()) and not good_only)
+        for shape in shapes
     )
 
 

@@ -36,6 +36,16 @@ def remaining(
     return tuple(left)
 
 
+def later(segments: Sequence[Segment], *, given: Instant, step: Step | None = None) -> tuple[Segment, ...]:
+    """Give what of all segments is later than the row at `given`, or than its bucket."""
+    start = _following(given, step)
+    return tuple(
+        replace(segment, interval=Interval(start=max(start, segment.interval.start), until=segment.interval.until))
+        for segment in segments
+        if start < segment.interval.until
+    )
+
+
 def _following(given: Instant, step: Step | None) -> Instant:
     match step:
         case None:

@@ -13,6 +13,7 @@ from fieldlab.ownership.scope import ReadScope
 from fieldlab.ownership.segment import Segment
 from fieldlab.readings.aggregate import Aggregate
 from fieldlab.readings.calendar import Calendar, Step
+from fieldlab.readings.fill import Fill
 from fieldlab.readings.instant import Instant
 from fieldlab.storage.again import confirm, in_bound
 from fieldlab.storage.columns import TIME, instants, ints
@@ -67,7 +68,7 @@ class BucketsLeft:
         left = self.left
         while left:
             await confirm(self.scope, self.pool, left)
-            cut = _Cut.of(self.selection, left)
+            cut = Cut.of(self.selection, left)
             async with borrowed(self.pool) as connection:
                 found = await in_bound(self.scope, connection, cut.statement, cut.parameters(left, BATCH))
             page = cut.page(found, self.segments, left, BATCH)
@@ -80,19 +81,28 @@ class BucketsLeft:
         await confirm(self.scope, self.pool, [self.segments[number] for number in numbers])
 
 
+def none(selection: Selection) -> pa.RecordBatch:
+    """Give no buckets at all, in the columns that a selection asks for."""
+    counted = {one: pa.int64() if one is Aggregate.COUNT else pa.float64() for one in selection.aggregates}
+    filled = {} if selection.fill is Fill.NONE else {"filled": pa.bool_()}
+    named = {one.value: kind for one, kind in counted.items()}
+    columns = {"time": TIME, **named, "partial": pa.bool_(), **filled, "origins": pa.int32(), "segment": pa.int32()}
+    return pa.RecordBatch.from_pylist([], schema=pa.schema(list(columns.items())))
+
+
 async def first(decided: Decided, selection: Selection, left: Sequence[Segment]) -> Page:
     """Read the first page or batch of buckets, and end the decision's transaction.
 
     Raises InvalidInterval for a step of the calendar over an open range.
     """
     room = selection.limit or BATCH
-    cut = _Cut.of(selection, left)
+    cut = Cut.of(selection, left)
     found = await decided.read(cut.statement, cut.parameters(left, room))
     return cut.page(found, decided.segments, left, room)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class _Cut:
+class Cut:
     """How stretches are cut into buckets: by a width, or between edges where the calendar counts."""
 
     selection: Selection
@@ -100,7 +110,7 @@ class _Cut:
     edges: NDArray[np.int64] | None
 
     @classmethod
-    def of(cls, selection: Selection, left: Sequence[Segment]) -> "_Cut":
+    def of(cls, selection: Selection, left: Sequence[Segment]) -> "Cut":
         """Work the edges out, if the step needs them."""
         step = selection.step or 0
         if not isinstance(step, Calendar) or not left:
@@ -111,13 +121,16 @@ class _Cut:
 
     @property
     def given(self) -> tuple[Aggregate, ...]:
+        """Give the aggregates in the order in which the statement gives them."""
         return _FOUR if set(self.selection.aggregates) <= set(_FOUR) else _ALL
 
     @property
     def statement(self) -> LiteralString:
+        """Give the statement that reads them."""
         return _SIMPLE if self.given is _FOUR else _BUCKETS
 
     def parameters(self, left: Sequence[Segment], room: int) -> dict[str, object]:
+        """Give what the statement is asked with: which stretches, and how many buckets there is room for."""
         under = [segment.basis.agreement for segment in left]
         return {
             "step": None if isinstance(self.step, Calendar) else self.step,
@@ -135,6 +148,7 @@ class _Cut:
         }
 
     def ends(self, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give the ends of the buckets that start at these times."""
         if self.edges is None:
             return starts + (self.step if isinstance(self.step, int) else 0)
         ended: NDArray[np.int64] = self.edges[np.searchsorted(self.edges, starts, side="right")]
@@ -143,6 +157,7 @@ class _Cut:
     def page(
         self, found: list[tuple[Any, ...]], segments: Sequence[Segment], left: Sequence[Segment], room: int
     ) -> Page:
+        """Make rows of what the statement gave, and tell what is left after them."""
         more = len(found) > room
         del found[room:]
         numbers, starts, seen, *aggregates = zip(*found, strict=True) if found else ((),) * (3 + len(self.given))

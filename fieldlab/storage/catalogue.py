@@ -13,7 +13,7 @@ from fieldlab.assets.name import split_reference
 from fieldlab.assets.participant import Participant, Role
 from fieldlab.errors import NotFound
 from fieldlab.ownership.scope import ReadScope
-from fieldlab.storage.selection import StreamsOf, Wanted
+from fieldlab.storage.selection import StreamsOf, StreamsOfTrial, Wanted
 from fieldlab.storage.transaction import Bound, reading
 
 _PARTICIPANTS: Final = text(
@@ -58,6 +58,9 @@ _OF_ASSET: Final = text(
     """
 )
 """All streams of an asset, by name; one row without a stream for an asset that has none."""
+
+_OF_TRIAL: Final = text("SELECT id FROM visible.trial_streams(:trial)")
+"""The streams of a trial of which the reader may have anything."""
 
 _EXTENT: Final = text("SELECT * FROM visible.extent(:streams)")
 """First and last readable time of streams."""
@@ -146,6 +149,9 @@ async def resolve(bound: Bound, references: Sequence[str]) -> tuple[Stream, ...]
 
 async def wanted(bound: Bound, streams: Wanted) -> tuple[Stream, ...]:
     """Find the streams that a selection asks for; raises NotFound for a stream or asset that is not there or hidden."""
+    if isinstance(streams, StreamsOfTrial):
+        found = await bound.connection.execute(_OF_TRIAL, {"trial": streams.trial})
+        return await resolve(bound, [str(row.id) for row in found])
     if not isinstance(streams, StreamsOf):
         return await resolve(bound, streams)
     rows = (await bound.connection.execute(_OF_ASSET, {"asset": streams.asset})).all()

@@ -30,7 +30,7 @@ from fieldlab.readings.gap import Cause
 from fieldlab.readings.instant import FOREVER, Instant
 from fieldlab.storage import accesses
 from fieldlab.storage.pool import Connection, Pool, counting
-from fieldlab.storage.selection import Last, StreamsOf, Wanted
+from fieldlab.storage.selection import Last, StreamsOf, StreamsOfTrial, Wanted
 from fieldlab.storage.transaction import reached
 
 BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ"
@@ -44,6 +44,10 @@ _DECISION: Final = """
                                    %(since)s, %(before)s, %(span)s, %(preview)s)
 """
 """Binds the transaction and tells streams, rights, gaps and agreements."""
+
+_BIND: Final = "SELECT key FROM visible.bind(%(presented)s)"
+_TRIAL: Final = "SELECT id FROM visible.trial_streams(%(trial)s)"
+"""The streams of a trial of which the reader may have anything; asked before the decision."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,13 +107,14 @@ async def deciding(scope: ReadScope, pool: Pool, question: Question) -> AsyncIte
     agreement does not allow.
     """
     async with borrowed(pool) as connection:
+        references = await _references(scope, connection, question.streams)
         async with connection.pipeline(), connection.cursor(binary=True, row_factory=namedtuple_row) as cursor:
             await connection.execute(BEGIN)
-            await cursor.execute(_DECISION, _asked(scope, question))
+            await cursor.execute(_DECISION, _asked(scope, question, references))
             row = await cursor.fetchone()
         if row is None:
             raise Unauthenticated("This token is no longer valid: it has expired or was revoked.")
-        yield _decided(connection, question, row)
+        yield _decided(connection, question, references, row)
 
 
 @asynccontextmanager
@@ -125,9 +130,27 @@ async def borrowed(pool: Pool) -> AsyncIterator[Connection]:
             await pool.putconn(connection)
 
 
-def _asked(scope: ReadScope, question: Question) -> dict[str, object]:
+async def _references(scope: ReadScope, connection: Connection, wanted: Wanted) -> tuple[str, ...]:
+    """Give the streams that are asked for by name or id; of a trial those that it had and the reader may see."""
+    match wanted:
+        case StreamsOf():
+            return ()
+        case StreamsOfTrial(trial=trial):
+            async with connection.pipeline(), connection.cursor() as cursor:
+                await connection.execute(BEGIN)
+                await connection.execute(_BIND, {"presented": scope.credential.digest})
+                await cursor.execute(_TRIAL, {"trial": trial})
+                await connection.execute(COMMIT)
+                found = tuple(str(id_) for (id_,) in await cursor.fetchall())
+            if not found:
+                raise NotFound(f"There is no trial {trial!r}; GET /v1/trials lists those you can see.")
+            return found
+        case _:
+            return wanted
+
+
+def _asked(scope: ReadScope, question: Question, references: Sequence[str]) -> dict[str, object]:
     streams, interval = question.streams, question.interval
-    references = () if isinstance(streams, StreamsOf) else streams
     pairs = [pair for pair in map(split_reference, references) if pair]
     return {
         "presented": scope.credential.digest,
@@ -142,9 +165,17 @@ def _asked(scope: ReadScope, question: Question) -> dict[str, object]:
     }
 
 
-def _decided(connection: Connection, question: Question, row: Any) -> Decided:  # noqa: ANN401 - a row of the decision
-    streams = _streams(question.streams, row)
+def _decided(
+    connection: Connection,
+    question: Question,
+    references: Sequence[str],
+    row: Any,  # noqa: ANN401 - a row of the decision
+) -> Decided:
+    wanted = question.streams
+    streams = _streams(wanted if isinstance(wanted, StreamsOf) else references, row)
     rights = _rights(row, [stream.key for stream in streams])
+    if isinstance(wanted, StreamsOfTrial):
+        rights = [right for right in rights if right.trial == wanted.trial]
     decision = decide(rights, _agreements(row), question.ask)
     decision.require(question.ask)
     segments = _with_gaps(decision.segments, row)
@@ -171,7 +202,7 @@ def _decided(connection: Connection, question: Question, row: Any) -> Decided:  
     )
 
 
-def _streams(wanted: Wanted, row: Any) -> tuple[Stream, ...]:  # noqa: ANN401 - a row of the decision
+def _streams(wanted: StreamsOf | Sequence[str], row: Any) -> tuple[Stream, ...]:  # noqa: ANN401 - a row of the decision
     found = [_stream(columns) for columns in orjson.loads(row.streams)]
     if isinstance(wanted, StreamsOf):
         if not row.asset_is_there:

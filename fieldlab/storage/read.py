@@ -6,8 +6,9 @@ stream is NotFound, a hidden stretch is absent. The database decides the same on
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 
 from fieldlab.assets.asset import Kind, Stream
@@ -15,20 +16,23 @@ from fieldlab.errors import InvalidCursor
 from fieldlab.ownership.access import AccessKind
 from fieldlab.ownership.decision import NOTHING_SAID, Ask
 from fieldlab.ownership.interval import ALWAYS, Interval
-from fieldlab.ownership.paging import remaining
+from fieldlab.ownership.paging import later, remaining
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.ownership.segment import Segment
 from fieldlab.readings.calendar import Calendar
 from fieldlab.readings.duration import format_step
+from fieldlab.readings.fill import Fill
 from fieldlab.readings.instant import Instant
 from fieldlab.readings.origin import Origin, origin_of
 from fieldlab.readings.status import shown
-from fieldlab.storage import buckets, samples
-from fieldlab.storage.columns import TIME, instants, ints, origins_in, sample_schema
+from fieldlab.storage import buckets, chart, samples
+from fieldlab.storage.columns import TIME, instants, ints, origins_in, sample_batch, sample_schema
 from fieldlab.storage.deciding import Decided, Question, deciding
+from fieldlab.storage.filled import FilledLeft, Filling
 from fieldlab.storage.pool import Pool
 from fieldlab.storage.samples import Wish
-from fieldlab.storage.selection import Answer, Position, Rest, Selection, StatusFilter, Wanted
+from fieldlab.storage.selection import Answer, Layout, Position, Rest, Selection, StatusFilter, Wanted
+from fieldlab.storage.windows import Windows, WindowsLeft, axis
 
 FIRST: Final = 16_384
 """Rows of the first batch of a long answer: what the first byte waits for."""
@@ -39,6 +43,12 @@ _LATEST: Final = """
 """
 """The newest readable sample of each stream."""
 
+_IN_FORCE: Final = """
+    SELECT stream, tenure, owner, trial, agreement, time, value, text, status, origin
+    FROM visible.in_force(%(streams)s, %(at)s, %(good_only)s, CAST(%(under)s AS uuid[]))
+"""
+"""The sample of each stream that is in force at a time, within the tenure of that time."""
+
 _Origins = Mapping[int, set[Origin]]
 
 
@@ -48,37 +58,27 @@ async def measurements(scope: ReadScope, pool: Pool, selection: Selection) -> An
     Raises NotFound for a stream that is not there or hidden, InvalidCursor for a page after a stream that is not asked,
     OutsideAgreement for a purpose or format that an agreement does not allow.
     """
+    at = selection.as_of
     question = Question(
         streams=selection.streams,
-        interval=selection.interval,
+        interval=selection.interval if at is None else Interval(start=at, until=Instant(at + 1)),
         ask=selection.ask,
         kind=AccessKind.PREVIEW if selection.preview else selection.kind,
         preview=selection.preview,
         shape=_shape(selection),
     )
     async with deciding(scope, pool, question) as decided:
-        left = _left(decided, selection)
+        if selection.as_of is not None:
+            return await _in_force(decided, selection.as_of, selection)
+        if selection.points is not None:
+            rows = await chart.chart(decided, selection, selection.points)
+            return _answer(decided, rows, origins_in(rows))
+        if selection.layout is Layout.WIDE:
+            return await _wide(scope, pool, decided, selection)
         if selection.step is not None:
-            page = await buckets.first(decided, selection, left)
-            if selection.limit is None and page.more:
-                following = buckets.BucketsLeft(
-                    scope=scope, pool=pool, segments=decided.segments, left=page.left, selection=selection
-                )
-                return _answer(decided, page.rows, None, rest=following)
-            return _answer(decided, page.rows, origins_in(page.rows), more=page.more)
-        wish = Wish(
-            with_text=any(stream.kind is Kind.TEXT for stream in decided.streams),
-            good_only=selection.status is StatusFilter.GOOD,
-        )
-        if selection.limit is not None:
-            part = await samples.first(decided, left, wish, at_most=selection.limit + 1)
-            rows = part.rows[: selection.limit]
-            return _answer(decided, rows, origins_in(rows), more=len(part.rows) > selection.limit)
-        part = await samples.first(decided, left, wish, at_most=FIRST)
-        if not part.left:
-            return _answer(decided, part.rows, origins_in(part.rows))
-        rest = samples.SamplesLeft(scope=scope, pool=pool, segments=decided.segments, left=part.left, wish=wish)
-        return _answer(decided, part.rows, None, rest=rest)
+            read = _buckets if selection.fill is Fill.NONE else _filled
+            return await read(scope, pool, decided, selection)
+        return await _samples(scope, pool, decided, selection)
 
 
 async def latest(scope: ReadScope, pool: Pool, streams: Wanted, ask: Ask = NOTHING_SAID) -> Answer:
@@ -89,19 +89,112 @@ async def latest(scope: ReadScope, pool: Pool, streams: Wanted, ask: Ask = NOTHI
     """
     question = Question(streams=streams, interval=ALWAYS, ask=ask, kind=AccessKind.LATEST)
     async with deciding(scope, pool, question) as decided:
-        bases = {segment.basis.agreement: segment.basis for segment in decided.segments}
-        asked = {
-            "streams": [stream.key for stream in decided.streams],
-            "under": [id_ for id_ in bases if id_ is not None],
-        }
-        newest = await decided.read(_LATEST, asked)
+        return _newest(decided, await decided.read(_LATEST, _single(decided)), until=None)
+
+
+async def _wide(scope: ReadScope, pool: Pool, decided: Decided, selection: Selection) -> Answer:
+    segments = decided.segments
+    wish = _wish(decided, selection)
+
+    def rest(left: tuple[Segment, ...]) -> Rest:
+        if selection.step is None:
+            return samples.SamplesLeft(scope=scope, pool=pool, segments=segments, left=left, wish=wish)
+        if selection.fill is Fill.NONE:
+            return buckets.BucketsLeft(scope=scope, pool=pool, segments=segments, left=left, selection=selection)
+        filling = Filling(scope=scope, pool=pool, selection=selection, segments=segments, now=decided.decided_at)
+        return FilledLeft(filling=filling, left=left)
+
+    empty = sample_batch((), with_text=wish.with_text) if selection.step is None else buckets.none(selection)
+    left = _left(decided, selection)
+    if selection.step is None:
+        left = [segment for segment in left if segment.basis.shape.resolution_floor is None]
+    await decided.close()
+    windows = Windows(rest=rest, empty=empty, step=selection.step)
+    stretch = await windows.read(left, None)
+    if selection.limit is None:
+        if not stretch.left:
+            return _answer(decided, stretch.rows, origins_in(stretch.rows))
+        return _answer(decided, stretch.rows, None, rest=WindowsLeft(windows=windows, stretch=stretch))
+    while not len(stretch.rows) and stretch.left:
+        stretch = await windows.read(stretch.left, stretch.length)
+    rows, more = _first_times(stretch.rows, segments, selection.limit)
+    page = _answer(decided, rows, origins_in(rows))
+    if not (more or stretch.left):
+        return page
+    return replace(page, next=Position(stream=None, time=Instant(ints(rows, "time").max())))
+
+
+def _first_times(rows: pa.RecordBatch, segments: Sequence[Segment], limit: int) -> tuple[pa.RecordBatch, bool]:
+    """Give the rows of the first times of the axis, at most so many but all of one time; and whether there are more."""
+    if not len(rows):
+        return rows, False
+    times, places = axis(rows, np.array([segment.stream for segment in segments], dtype=np.int64))
+    if len(times) <= limit:
+        return rows, False
+    kept = max(int(np.searchsorted(times, times[limit])), int(np.searchsorted(times, times[0], side="right")))
+    return rows.filter(pa.array(places < kept)), kept < len(times)
+
+
+def _wish(decided: Decided, selection: Selection) -> Wish:
+    return Wish(
+        with_text=any(stream.kind is Kind.TEXT for stream in decided.streams),
+        good_only=selection.status is StatusFilter.GOOD,
+    )
+
+
+async def _filled(scope: ReadScope, pool: Pool, decided: Decided, selection: Selection) -> Answer:
+    filling = Filling(scope=scope, pool=pool, selection=selection, segments=decided.segments, now=decided.decided_at)
+    page = await filling.first(decided, _left(decided, selection))
+    if selection.limit is not None or not page.more:
+        return _answer(decided, page.rows, origins_in(page.rows), more=page.more)
+    return _answer(decided, page.rows, None, rest=FilledLeft(filling=filling, left=page.left))
+
+
+async def _buckets(scope: ReadScope, pool: Pool, decided: Decided, selection: Selection) -> Answer:
+    page = await buckets.first(decided, selection, _left(decided, selection))
+    if selection.limit is not None or not page.more:
+        return _answer(decided, page.rows, origins_in(page.rows), more=page.more)
+    rest = buckets.BucketsLeft(scope=scope, pool=pool, segments=decided.segments, left=page.left, selection=selection)
+    return _answer(decided, page.rows, None, rest=rest)
+
+
+async def _samples(scope: ReadScope, pool: Pool, decided: Decided, selection: Selection) -> Answer:
+    left = _left(decided, selection)
+    wish = _wish(decided, selection)
+    if selection.limit is not None:
+        part = await samples.first(decided, left, wish, at_most=selection.limit + 1)
+        rows = part.rows[: selection.limit]
+        return _answer(decided, rows, origins_in(rows), more=len(part.rows) > selection.limit)
+    part = await samples.first(decided, left, wish, at_most=FIRST)
+    if not part.left:
+        return _answer(decided, part.rows, origins_in(part.rows))
+    rest = samples.SamplesLeft(scope=scope, pool=pool, segments=decided.segments, left=part.left, wish=wish)
+    return _answer(decided, part.rows, None, rest=rest)
+
+
+async def _in_force(decided: Decided, moment: Instant, selection: Selection) -> Answer:
+    asked = {**_single(decided), "at": moment, "good_only": selection.status is StatusFilter.GOOD}
+    return _newest(decided, await decided.read(_IN_FORCE, asked), until=Instant(moment + 1))
+
+
+def _single(decided: Decided) -> dict[str, object]:
+    agreements = dict.fromkeys(segment.basis.agreement for segment in decided.segments)
+    return {
+        "streams": [stream.key for stream in decided.streams],
+        "under": [agreement for agreement in agreements if agreement is not None],
+    }
+
+
+def _newest(decided: Decided, newest: Sequence[tuple[Any, ...]], *, until: Instant | None) -> Answer:
+    """Make an answer of one sample a stream, each a segment until a moment, or for its own moment."""
+    bases = {segment.basis.agreement: segment.basis for segment in decided.segments}
     with_text = any(stream.kind is Kind.TEXT for stream in decided.streams)
     times = instants([row[5] for row in newest])
     segments = tuple(
         Segment(
             number=number,
             stream=stream,
-            interval=Interval(start=Instant(times[number]), until=Instant(times[number] + 1)),
+            interval=Interval(start=Instant(times[number]), until=until or Instant(times[number] + 1)),
             tenure=tenure,
             owner=owner,
             trial=trial,
@@ -121,7 +214,7 @@ async def latest(scope: ReadScope, pool: Pool, streams: Wanted, ask: Ask = NOTHI
     schema = sample_schema(with_text=with_text)
     return Answer(
         decided_at=decided.decided_at,
-        interval=ALWAYS,
+        interval=decided.interval,
         streams=decided.streams,
         segments=segments,
         rows=pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema),
@@ -131,15 +224,22 @@ async def latest(scope: ReadScope, pool: Pool, streams: Wanted, ask: Ask = NOTHI
 
 def _shape(selection: Selection) -> dict[str, object]:
     shape: dict[str, object] = {"format": selection.ask.format, "status": selection.status}
+    if selection.points is not None:
+        return {**shape, "points": selection.points}
+    if selection.as_of is not None:
+        return {**shape, "as_of": str(selection.as_of)}
     if selection.step is None:
         return shape
     zone = {"time_zone": selection.step.zone} if isinstance(selection.step, Calendar) else {}
-    return {**shape, "step": format_step(selection.step), **zone, "aggregate": list(selection.aggregates)}
+    filled = {} if selection.fill is Fill.NONE else {"fill": selection.fill}
+    return {**shape, "step": format_step(selection.step), **zone, "aggregate": list(selection.aggregates), **filled}
 
 
 def _left(decided: Decided, selection: Selection) -> Sequence[Segment]:
     if selection.after is None:
         return decided.segments
+    if selection.after.stream is None:
+        return later(decided.segments, given=selection.after.time, step=selection.step)
     keys = {stream.id: stream.key for stream in decided.streams}
     if selection.after.stream not in keys:
         raise InvalidCursor("This page belongs to a stream that you can no longer see; ask again without a cursor.")

@@ -15,6 +15,7 @@ from fieldlab.ownership.interval import Interval
 from fieldlab.ownership.segment import Segment
 from fieldlab.readings.aggregate import Aggregate
 from fieldlab.readings.calendar import Step
+from fieldlab.readings.fill import Fill
 from fieldlab.readings.instant import Instant
 
 
@@ -25,6 +26,13 @@ class StatusFilter(StrEnum):
     GOOD = "good"
 
 
+class Layout(StrEnum):
+    """How rows lie: a value a row, by stream and time; or all streams beside each other on one time axis."""
+
+    LONG = "long"
+    WIDE = "wide"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StreamsOf:
     """All streams of one asset that the reader may see."""
@@ -32,8 +40,15 @@ class StreamsOf:
     asset: str
 
 
-Wanted = tuple[str, ...] | StreamsOf
-"""Which streams are asked for: ids and references like `mill-1.spindle_current`, or all of an asset."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StreamsOfTrial:
+    """All that the reader may see of one trial: its streams, while they belonged to it."""
+
+    trial: str
+
+
+Wanted = tuple[str, ...] | StreamsOf | StreamsOfTrial
+"""Which streams are asked for: ids and references like `mill-1.spindle_current`, or all of an asset or a trial."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,10 +66,10 @@ class Last:
 class Position:
     """Where a page ended: the next one begins after this time of this stream (its public id).
 
-    For a bucket that is its start, or the start of its segment if that is later.
+    For a bucket that is its start, or the start of its segment if that is later. With one time axis there is no stream.
     """
 
-    stream: UUID
+    stream: UUID | None
     time: Instant
 
 
@@ -62,9 +77,10 @@ class Position:
 class Selection:
     """Streams over `[start, until)`, at most `limit` rows a page, or all of them where there is none.
 
-    With `step` the answer has buckets, on the grid of the Unix epoch or of the calendar. `ask` says on what
-    ground, for what and in which format. With `preview` an owner sees what that agreement opens, and only that.
-    `rolled` tells whether rollups are read where they can answer; None leaves it to the database.
+    With `step` the answer has buckets, on the grid of the Unix epoch or of the calendar, where `fill` says what stands
+    for empty ones; `points` asks for a chart of so many points a stream, `as_of` for the value in force at a time.
+    `ask` says on what ground, for what and in which format. With `preview` an owner sees what that agreement opens, and
+    only that. `rolled` tells whether rollups are read where they can answer; None leaves it to the database.
     """
 
     streams: Wanted
@@ -77,12 +93,18 @@ class Selection:
     ask: Ask = NOTHING_SAID
     kind: AccessKind | None = AccessKind.MEASUREMENTS
     preview: UUID | None = None
+    points: int | None = None
+    as_of: Instant | None = None
+    fill: Fill = Fill.NONE
+    layout: Layout = Layout.LONG
     rolled: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Answer:
     """The streams, the segments that the decision gave, and their rows, by stream and time.
+
+    In the wide layout each batch has all rows of its stretch of time, and `limit` counts times.
 
     `interval` is the one decided on, also where the last minutes were asked for. `rows` are whole, or one page with
     `next` to go on, or the first batch, where `rest` has the others. Their columns are `time`, those of the question,
