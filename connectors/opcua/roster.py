@@ -186,7 +186,11 @@ class Roster:
             _log.warning("Source %s: %s", self._slug, fault)
         if set(self._record.taken) != {one.by_path for one in found}:
             self._record.take(found)
-        described = tuple(Description(address=one.by_path, kind=one.kind, unit=one.unit) for one in found)
+        described = tuple(
+            Description(address=one.by_path, kind=one.kind, unit=one.unit)
+            for one in found
+            if one.kind is not None or one.unit is not None  # a structure's parts have addresses of their own
+        )
         await self._waiting.put(Delivery(samples=Samples(), described=described))
 
     def _tell_of_queues(self, answers: Iterable[Monitored]) -> None:

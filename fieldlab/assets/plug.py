@@ -18,6 +18,8 @@ MOST_WILDCARDS: Final = 2
 
 _LONGEST_NAME: Final = 63
 _PARTS: Final = {ASSET: r"(?P<asset>[a-z0-9-]+)", STREAM: r"(?P<stream>.+)", ANYTHING: ".*"}
+_BROWSE_PATH: Final = "path="
+_NAMESPACE: Final = re.compile(r"nsu=[^;]*;")
 _MARKS: Final = re.compile(r"(\{asset\}|\{stream\}|\*)")
 
 
@@ -211,7 +213,12 @@ def _ending(address: str, asset: str, depth: int) -> str:
 
 
 def _levels(address: str) -> list[str]:
-    """Cut an address into levels of its topic and the path within the message; or an OPC UA node id into its parts."""
+    """Cut an address into levels of its topic and the path within the message; or an OPC UA node id into its parts.
+
+    An OPC UA browse path is cut into its names, without their namespaces.
+    """
+    if address.startswith(_BROWSE_PATH):
+        address = _NAMESPACE.sub("", address.removeprefix(_BROWSE_PATH))
     topic, mark, path = address.partition("#")
     if not mark and ";" in address:
         return [part.partition("=")[2] or part for part in address.split(";", 1)]

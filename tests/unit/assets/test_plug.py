@@ -78,6 +78,16 @@ def test_a_whole_asset_is_what_names_it_or_what_its_topics_cover() -> None:
     }, "where the last level does not tell them apart, the one before does"
 
 
+def test_a_browse_path_names_streams_by_its_names_and_not_by_their_namespaces() -> None:
+    maker = "path=nsu=http://maker.example/UA/;mill-1"
+    paths = ("Spindle1/Current", "Spindle2/Current", "nsu=urn:other;Door", "Tool#Torque.Value")
+    seen = [Seen(address=f"{maker}/{path}", kind=Kind.NUMBER) for path in paths]
+    found = bound(plugged(LAB, Plug(source="floor", asset="mill-1"), seen))
+    assert list(found.values()) == [
+        "mill-1.spindle1_current", "mill-1.spindle2_current", "mill-1.door", "mill-1.torque_value",
+    ]  # fmt: skip
+
+
 def test_what_is_bound_as_asked_already_changes_nothing() -> None:
     again = Plug(source="floor", asset="mill-1", address="lab/mill-1/old#state", stream="state")
     assert [one for one in difference(LAB, plugged(LAB, again, SEEN).declared) if one.mark.value != "="] == []
