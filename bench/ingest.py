@@ -15,7 +15,8 @@ from bench.figure import Experiment, Figure
 from bench.line import Line
 from bench.load import ROWS, STREAMS, Load, RawCopy
 from fieldlab.readings.instant import Instant
-from fieldlab.storage.write import Batch, Writer, plan
+from fieldlab.storage.batch import Batch, plan
+from fieldlab.storage.write import Writer
 from gateway.bind import Discipline, bind
 from gateway.block import Block
 from tests.servers.database import clone, template

@@ -10,9 +10,9 @@ from fieldlab.readings.gap import Gap
 from fieldlab.readings.instant import Instant
 from fieldlab.readings.reject import Reason
 from fieldlab.storage.account import Fate, Refusal
+from fieldlab.storage.batch import Batch, Outcome, StreamGap
 from fieldlab.storage.bindings import Catalogue
 from fieldlab.storage.rows import Rows
-from fieldlab.storage.write import Batch, Outcome, StreamGap
 from gateway.bind import Bindings, Discipline, bind
 from gateway.block import Block
 from gateway.intake import Spooled

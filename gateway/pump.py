@@ -13,8 +13,9 @@ import numpy as np
 from connectors.backoff import Backoff
 from fieldlab.errors import Unavailable
 from fieldlab.readings.instant import Instant
+from fieldlab.storage.batch import Backlog, Batch, Outcome, Plan, plan
 from fieldlab.storage.bindings import EMPTY, Catalogue
-from fieldlab.storage.write import Backlog, Batch, Outcome, Plan, Writer, plan
+from fieldlab.storage.write import Writer
 from gateway.batches import accounts, bound
 from gateway.discoveries import Discoveries
 from gateway.intake import Intake, Spooled

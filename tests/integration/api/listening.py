@@ -17,8 +17,9 @@ import psycopg
 import uvicorn
 
 from fieldlab.readings.instant import Instant
+from fieldlab.storage.batch import Batch, plan
 from fieldlab.storage.rows import Rows
-from fieldlab.storage.write import Batch, Writer, plan
+from fieldlab.storage.write import Writer
 from tests.integration.api.lab import Floor, Row
 
 PATIENCE = 60.0

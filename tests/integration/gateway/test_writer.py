@@ -15,8 +15,9 @@ from fieldlab.errors import Unavailable
 from fieldlab.readings.instant import SECOND, Instant
 from fieldlab.readings.reject import Reason, Reject
 from fieldlab.storage.account import Fate, Refusal
+from fieldlab.storage.batch import Backlog, Batch, Outcome, plan
 from fieldlab.storage.rows import Rows
-from fieldlab.storage.write import Backlog, Batch, Outcome, Writer, plan
+from fieldlab.storage.write import Writer
 from tests.integration.gateway.wire import accounts, declare, rejected
 from tests.servers.database import Database
 
