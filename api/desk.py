@@ -13,12 +13,14 @@ from api.cursor import Cursors
 from api.exports.place import Place
 from api.exports.worker import Worker, working
 from api.live.hub import Hub
+from api.oidc import Issuer, Trust
 from api.rate import Rates
 from api.sealer import Ends, sealing_while
-from fieldlab.errors import Unavailable
+from fieldlab.errors import InvalidSettings, Unavailable
 from fieldlab.readings.instant import MINUTE
 from fieldlab.settings import ApiSettings
 from fieldlab.storage import keys
+from fieldlab.storage.admission import AdmissionKey
 from fieldlab.storage.database import open_async_engine
 from fieldlab.storage.keyring import Keyring
 from fieldlab.storage.pool import Pool, open_pool
@@ -43,6 +45,7 @@ class Desk:
     exports: Worker
     export_lives: int
     rates: Rates | None
+    issuer: Issuer | None
 
 
 @asynccontextmanager
@@ -77,11 +80,32 @@ async def opened(settings: ApiSettings) -> AsyncIterator[Desk]:
                     exports=exports,
                     export_lives=lives,
                     rates=Rates(quota) if quota else None,
+                    issuer=_issuer(settings, engine),
                 )
             finally:
                 await hub.close()
     finally:
         await engine.dispose()
+
+
+def _issuer(settings: ApiSettings, engine: AsyncEngine) -> Issuer | None:
+    if settings.api_oidc_issuer is None:
+        return None
+    if settings.api_oidc_audience is None or settings.api_oidc_key is None:
+        raise InvalidSettings(
+            "FIELDLAB_API_OIDC_ISSUER needs FIELDLAB_API_OIDC_AUDIENCE, and FIELDLAB_API_OIDC_KEY, which "
+            "`fieldlab key admission` prints."
+        )
+    trust = Trust(
+        issuer=settings.api_oidc_issuer,
+        audience=settings.api_oidc_audience,
+        key=AdmissionKey.read(settings.api_oidc_key.get_secret_value()),
+        participant_claim=settings.api_oidc_participant_claim,
+        participants=settings.api_oidc_participants,
+        role_claim=settings.api_oidc_role_claim,
+        roles=settings.api_oidc_roles,
+    )
+    return Issuer(trust, engine)
 
 
 async def _key(engine: AsyncEngine) -> bytes:

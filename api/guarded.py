@@ -42,6 +42,8 @@ class GuardedRoute(APIRoute):
         async def guarded(request: Request) -> Response:
             token = _token(request)
             desk: Desk = request.app.state.desk
+            if desk.issuer is not None and not token.startswith(keys.PREFIX):
+                await desk.issuer.admit(token)
             request.state.scope = await self.who(desk, token)
             _refuse_too_many(request, desk)
             _refuse_unknown(request, known)

@@ -77,3 +77,13 @@ def revoke(
     with administering(admin_database_url, command="key") as connection:
         keys.revoke(connection, key)
     typer.echo(f"Key {key} is void from now on.")
+
+
+@app.command("admission")
+def admission_(admin_database_url: AdminUrl = None) -> None:
+    """Make the key with which the query service admits an issuer's callers; print it, once. An earlier one is void."""
+    from fieldlab.storage import admission
+
+    with administering(admin_database_url, command="key") as connection:
+        typer.echo(admission.make_key(connection))
+    typer.echo("Give it to the query service as FIELDLAB_API_OIDC_KEY, and to nobody else.", err=True)

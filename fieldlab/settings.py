@@ -7,6 +7,7 @@ from typing import Annotated, Self, cast
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from fieldlab.assets.participant import Permission
 from fieldlab.errors import InvalidSettings
 
 
@@ -57,6 +58,13 @@ class ApiSettings(_FromEnvironment):
     api_connections: Annotated[int, Field(ge=1, le=100)] = 8
     api_requests_per_minute: Annotated[int, Field(ge=0)] = 6000
     api_cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    api_oidc_issuer: str | None = None
+    api_oidc_audience: str | None = None
+    api_oidc_key: SecretStr | None = None
+    api_oidc_participant_claim: str = "participant"
+    api_oidc_participants: dict[str, str] | None = None
+    api_oidc_role_claim: str = "roles"
+    api_oidc_roles: dict[str, tuple[Permission, ...]] | None = None
     api_live_readers: Annotated[int, Field(ge=0, le=100_000)] = 2000
 
     @field_validator("api_cors_origins", mode="before")

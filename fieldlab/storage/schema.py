@@ -167,6 +167,7 @@ credential = Table(
     Column("expires_at", _TIME, nullable=False),
     Column("revoked_at", _TIME),
     Column("used_at", _TIME),
+    Column("admitted", Boolean, nullable=False, server_default=text("false")),
 )
 
 secret = Table(
