@@ -30,7 +30,6 @@ BEGIN
     RETURN EXISTS (SELECT FROM fieldlab.credential AS c WHERE c.digest = sha256(presented));
 END $$;
 ALTER TABLE fieldlab.credential ADD admitted boolean NOT NULL DEFAULT false;
-COMMENT ON COLUMN fieldlab.credential.admitted IS 'Whether it is an issuer''s token, not a key of the lab.';
 COMMENT ON FUNCTION visible.admit IS
     'Makes an issuer''s token a credential until it expires, for a day at most, on the word of a process that holds the
 admission key; false for an unknown participant.';

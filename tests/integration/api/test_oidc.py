@@ -1,4 +1,4 @@
-"""Tokens of a configured OpenID Connect issuer: checked, mapped to a participant, known to the database until they end."""
+"""Tokens of an OpenID Connect issuer: checked, mapped to a participant, and known to the database while they last."""
 
 import asyncio
 import hmac
