@@ -28,6 +28,9 @@ from fieldlab.storage.database import open_engine
 from tests.integration.api.lab import CURRENT, Floor
 
 AUDIENCE = "fieldlab"
+LONG_AGO = 1_700_000_000
+FAR_AHEAD = 4_000_000_000
+"""In seconds since the Unix epoch."""
 
 
 @dataclass
@@ -127,10 +130,10 @@ async def test_a_token_of_the_issuer_speaks_for_its_participant(trusting: Floor,
         {"aud": "another"},
         {"aud": None},
         {"iss": "https://elsewhere.example.org"},
-        {"exp": int(time.time()) - 600},
+        {"exp": LONG_AGO},
         {"exp": None},
         {"sub": None},
-        {"nbf": int(time.time()) + 600},
+        {"nbf": FAR_AHEAD},
         {"participant": None},
         {"participant": "nobody-known"},
         {"participant": ["sme-a"]},
