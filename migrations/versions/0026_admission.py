@@ -6,8 +6,8 @@ given to the process and not to its database role: SQL alone admits nobody.
 
 from alembic import op
 
-revision = "0025"
-down_revision = "0024"
+revision = "0026"
+down_revision = "0025"
 
 CREATE = """
 CREATE FUNCTION visible.admit(presented bytea, of_participant text, as_principal text, may text[],
