@@ -115,7 +115,7 @@ async def _key(engine: AsyncEngine) -> bytes:
         raise Unavailable(f"{error} ({error.__cause__})") from error
 
 
-def _desk(request: Request) -> Desk:
+async def _desk(request: Request) -> Desk:
     desk: Desk = request.app.state.desk
     return desk
 

@@ -82,7 +82,7 @@ def guarded_router(tag: str, *, route: type[GuardedRoute] = GuardedRoute) -> API
     return APIRouter(prefix="/v1", route_class=route, tags=[tag], dependencies=[Depends(scheme)])
 
 
-def _scope(request: Request) -> ReadScope:
+async def _scope(request: Request) -> ReadScope:
     scope = request.state.scope
     if not isinstance(scope, ReadScope):
         raise Unauthenticated("This route was reached without a key.")
