@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from simulators.generate import generate, samples_per_second
+from simulators.generate import generate
 from simulators.machines import Climate, Mill
 from simulators.schedule import microseconds
 
@@ -23,7 +23,3 @@ def test_pieces_are_the_machines_samples_in_order_of_time() -> None:
             assert np.array_equal(
                 np.concatenate([piece.values[signal.name] for piece in own]), whole.values[signal.name]
             )
-
-
-def test_one_core_generates_200_000_samples_a_second_and_more() -> None:
-    assert samples_per_second(0.5) > 200_000
