@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Final
 
 import uvicorn
@@ -43,11 +44,23 @@ async def _serve(app: FastAPI, listener: socket.socket, tell: Callable[[str], No
     async with app.router.lifespan_context(app):
         host, port = listener.getsockname()[:2]
         tell(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-        await _Server(config).serve(sockets=[listener])
+        await _Server(config, app).serve(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
-    """Ends by returning, so that what was opened is closed again; a second Ctrl-C does not wait for answers."""
+    """Ends by returning, so that what was opened is closed again; a second Ctrl-C does not wait for answers.
+
+    Whoever follows data is told that it stops, and where to go on.
+    """
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End live answers, then as every server does."""
+        self._app.state.desk.hub.stop()
+        super().handle_exit(sig, frame)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -42,8 +42,8 @@ async def break_glass(
 ) -> BrokenGlass:
     """Open what others own of streams or whole assets, for at most an hour, and tell them.
 
-    Raises Forbidden for anybody but the operator with lab:admin, NotFound where there is no such stream, InvalidInput
-    for a reason that says nothing.
+    Raises Forbidden for anybody but the operator with lab:admin, NotFound where there is no such stream or nobody else
+    owned any of it, InvalidInput for a reason that says nothing.
     """
     scope.require(Permission.LAB_ADMIN)
     check_glass(reason=reason, lasting=lasting)
@@ -51,27 +51,18 @@ async def break_glass(
     try:
         async with changing(scope, engine) as bound:
             made = await bound.connection.scalar(_BREAK, asked)
+            found = [one for one in await _broken(bound) if one.id == made]
+            if not found:
+                raise NotFound("Nobody else owned any of that; what is your own you read without breaking glass.")
     except DBAPIError as error:
         _translate(error, "Only the operator of the lab breaks glass; its own data it reads without.")
-    return next(one for one in await broken_glass(scope, engine) if one.id == made)
+    return found[0]
 
 
 async def broken_glass(scope: ReadScope, engine: AsyncEngine) -> tuple[BrokenGlass, ...]:
     """List the broken glass that opened the reader's data, or that it broke itself, newest first."""
     async with reading(scope, engine) as bound:
-        return tuple(
-            BrokenGlass(
-                id=row.id,
-                participant=row.participant,
-                principal=row.principal,
-                reason=row.reason,
-                opened_at=row.opened_at,
-                closes_at=row.closes_at,
-                streams=tuple(row.streams),
-                data=Interval(start=row.start, until=row.until),
-            )
-            for row in await bound.connection.execute(_BROKEN)
-        )
+        return await _broken(bound)
 
 
 async def erase(
@@ -96,6 +87,22 @@ async def erasures(scope: ReadScope, engine: AsyncEngine) -> tuple[Erasure, ...]
     """List what the reader has erased, newest first."""
     async with reading(scope, engine) as bound:
         return await _erasures(bound)
+
+
+async def _broken(bound: Bound) -> tuple[BrokenGlass, ...]:
+    return tuple(
+        BrokenGlass(
+            id=row.id,
+            participant=row.participant,
+            principal=row.principal,
+            reason=row.reason,
+            opened_at=row.opened_at,
+            closes_at=row.closes_at,
+            streams=tuple(row.streams),
+            data=Interval(start=row.start, until=row.until),
+        )
+        for row in await bound.connection.execute(_BROKEN)
+    )
 
 
 async def _erasures(bound: Bound) -> tuple[Erasure, ...]:

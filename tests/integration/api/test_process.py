@@ -72,6 +72,24 @@ async def test_it_answers_over_http_and_ends_cleanly_when_told(lab: Floor, numbe
         assert secret not in err
 
 
+async def test_whoever_follows_data_is_told_that_the_service_stops(lab: Floor) -> None:
+    headers = {"Authorization": f"Bearer {lab.tokens['sme-a']}"}
+    with serving(lab.database.api) as (process, address):
+        async with (
+            httpx.AsyncClient(base_url=address, headers=headers, trust_env=False, timeout=60) as client,
+            client.stream("GET", "/v1/live", params={"stream": CURRENT}) as answer,
+        ):
+            lines = answer.aiter_lines()
+            while await anext(lines) != "event: segments":
+                pass
+            process.send_signal(signal.SIGTERM)
+            rest = [line async for line in lines]
+        out, err = process.communicate(timeout=60)
+    assert "event: end" in rest
+    assert any("service.stopping" in line for line in rest)
+    assert (process.returncode, out.strip()) == (0, "ended"), err
+
+
 def settings(url: str, *, port: int = 0, host: str = "127.0.0.1") -> ApiSettings:
     return ApiSettings.load(api_database_url=url, api_port=port, api_host=host)
 
