@@ -140,6 +140,24 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
         },
     ),
     "history": Examples(parameters={"slug": "mill-1"}),
+    "book_trial": Examples(
+        bodies={
+            "a machine and a stream of another": {
+                "slug": "joining-2031",
+                "participant": "sme-b",
+                "assets": ["mill-1"],
+                "streams": ["robot-1.joint_1"],
+                "from": "2031-03-03T08:00:00+01:00",
+                "until": "2031-03-07T17:00:00+01:00",
+            }
+        }
+    ),
+    "extend_trial": Examples(
+        parameters={"slug": "joining-2031"}, bodies={"two days more": {"until": "2031-03-09T17:00:00+01:00"}}
+    ),
+    "return_trial": Examples(
+        parameters={"slug": "joining-2031"}, bodies={"after two days": {"at": "2031-03-05T08:00:00+01:00"}}
+    ),
     "accesses": Examples(requests={"Who else read what was yours": "/v1/accesses?whose=others"}),
     "checkpoint": Examples(),
     "broken_glass": Examples(),

@@ -1,15 +1,17 @@
 """Tenures, hand-overs and returns, as answers show them and callers send them."""
 
+from collections.abc import Iterable
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from api.field import Moment, OpenMoment, SlugText, Words
+from fieldlab.assets.name import SLUG, STREAM_NAME
 from fieldlab.ownership import tenure as tenures
 from fieldlab.ownership.interval import Interval
 from fieldlab.readings.instant import FOREVER
-from fieldlab.storage.tenures import StreamTenure
+from fieldlab.storage.tenures import Part, StreamTenure
 from fieldlab.storage.tenures import TenureEvent as Event
 
 
@@ -119,6 +121,75 @@ class Correction(BaseModel):
             return None
         interval = Interval(start=self.from_, until=FOREVER if self.until is None else self.until)
         return tenures.Tenure(owner=self.to, interval=interval, booked=True, trial=self.trial)
+
+
+Reference = Annotated[str, StringConstraints(pattern=rf"^{SLUG}\.{STREAM_NAME}$")]
+
+
+class TrialBooking(BaseModel):
+    """Giving a participant assets, or single streams, for the time of a trial; bounds fall on whole minutes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    slug: Annotated[
+        SlugText,
+        Field(description="The trial; made if it is new, else one of the same participant.", examples=["joining-2031"]),
+    ]
+    participant: Annotated[SlugText, Field(description="Whose trial it is.", examples=["sme-b"])]
+    assets: Annotated[list[SlugText], Field(max_length=100, description="Assets with all their streams.")] = []
+    streams: Annotated[
+        list[Reference], Field(max_length=1000, description="Single streams, such as `mill-1.spindle_current`.")
+    ] = []
+    from_: Annotated[Moment, Field(alias="from", description="Its first moment.")]
+    until: Annotated[Moment, Field(description="The first moment after it.")]
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.assets and not self.streams:
+            raise PydanticCustomError("invalid-input", "Give assets or streams, or both: what the trial takes.")
+        return self
+
+    def parts(self) -> list[Part]:
+        """Give what it takes, each asset once: all streams of those named whole, the named ones of the others."""
+        named: dict[str, set[str]] = {asset: set() for asset in self.assets}
+        for reference in self.streams:
+            asset, _, stream = reference.partition(".")
+            if asset not in self.assets:
+                named.setdefault(asset, set()).add(stream)
+        return [Part(asset=asset, streams=frozenset(streams)) for asset, streams in sorted(named.items())]
+
+    def booking(self) -> tenures.Tenure:
+        """Give the booking to enter; raises InvalidInterval for reversed bounds."""
+        interval = Interval(start=self.from_, until=self.until)
+        return tenures.Tenure(owner=self.participant, interval=interval, booked=True, trial=self.slug)
+
+
+class TrialExtension(BaseModel):
+    """Letting a trial last longer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    until: Annotated[Moment, Field(description="The first moment after it, later than now; a whole minute.")]
+
+
+class TrialReturn(BaseModel):
+    """Ending a trial early; the rest of its time is the home owners' again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at: Annotated[Moment, Field(description="The first moment that is the home owners' again; a whole minute.")]
+
+
+class TrialBookings(BaseModel):
+    """What a trial has booked, after a change."""
+
+    slug: Annotated[str, Field(examples=["joining-2031"])]
+    items: list[Tenure]
+
+    @classmethod
+    def of(cls, slug: str, changed: Iterable[StreamTenure]) -> Self:
+        """Show the bookings of the trial among the tenures of its streams."""
+        return cls(slug=slug, items=[Tenure.of(entry) for entry in changed if entry.tenure.trial == slug])
 
 
 class TenureEvent(BaseModel):

@@ -175,7 +175,10 @@ async def correct(
 
 
 async def extend_trial(scope: ReadScope, engine: AsyncEngine, trial: str, until: Instant) -> tuple[StreamTenure, ...]:
-    """Let the last bookings of a trial last longer, on all that it has; all of it or nothing."""
+    """Let the last bookings of a trial last longer, on all that it has; all of it or nothing.
+
+    Raises Forbidden without lab:admin, NotFound for an unknown trial, TenureConflict where that time is booked.
+    """
 
     async def extended(_bound: Bound, timeline: Timeline) -> Timeline:
         last = max((one.interval.start for one in timeline if one.trial == trial), default=None)
@@ -187,7 +190,7 @@ async def extend_trial(scope: ReadScope, engine: AsyncEngine, trial: str, until:
 async def return_trial(scope: ReadScope, engine: AsyncEngine, trial: str, at: Instant) -> tuple[StreamTenure, ...]:
     """End a trial's bookings that are in force at a time, on all that it has; all of it or nothing.
 
-    Raises TenureConflict if none is.
+    Raises Forbidden without lab:admin, NotFound for an unknown trial, TenureConflict if none is.
     """
     parts = await _of_trial(scope, engine, trial)
     found = False
@@ -240,6 +243,7 @@ async def _home_owner(bound: Bound, asset: str) -> str:
 
 
 async def _of_trial(scope: ReadScope, engine: AsyncEngine, trial: str) -> tuple[Part, ...]:
+    scope.require(Permission.LAB_ADMIN)
     async with reading(scope, engine) as bound:
         found = (await bound.connection.execute(_OF_TRIAL, {"trial": trial})).all()
     if not found:
