@@ -83,6 +83,9 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
     ),
     "segments": Examples(parameters={"stream": [_STREAM], "last": "1d"}),
     "posted_segments": Examples(bodies={"a machine": {"asset": "mill-1"}}),
+    "gaps": Examples(
+        parameters={"stream": [_STREAM], "last": "1d"}, requests={"A whole machine": "/v1/gaps?asset=mill-1"}
+    ),
     "latest": Examples(
         parameters={"stream": [_STREAM]},
         requests={"All streams of a machine": "/v1/latest?asset=mill-1"},

@@ -15,6 +15,7 @@ class AccessKind(StrEnum):
 
     MEASUREMENTS = "measurements"
     SEGMENTS = "segments"
+    GAPS = "gaps"
     LATEST = "latest"
     PREVIEW = "preview"
     LIVE = "live"

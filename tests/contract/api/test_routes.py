@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.app import create_app
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.settings import ApiSettings
-from fieldlab.storage import catalogue, exports, ingest, read, search, tenures
+from fieldlab.storage import catalogue, exports, gaps, ingest, read, search, tenures
 from fieldlab.storage.pool import Pool
 
 OPEN = {"/healthz", "/readyz", "/docs", "/docs/{name}", "/v1/openapi.json", "/problems/{slug}"}
@@ -93,7 +93,7 @@ def takers(module: ModuleType) -> Iterator[tuple[str, inspect.Signature]]:
 
 
 @pytest.mark.parametrize(
-    "module", [read, catalogue, tenures, ingest, search, exports], ids=lambda module: module.__name__
+    "module", [read, catalogue, tenures, ingest, search, exports, gaps], ids=lambda module: module.__name__
 )
 def test_every_read_and_change_takes_a_right_first_and_never_by_default(module: ModuleType) -> None:
     found = [*takers(module)]
