@@ -27,6 +27,7 @@ from api.routes import (
     gaps,
     health,
     ingest,
+    keys,
     latest,
     live,
     me,
@@ -89,6 +90,7 @@ def create_app(settings: ApiSettings, *, options_of: sources.OptionsOf | None = 
     )
     answering = (
         me,
+        keys,
         participants,
         assets,
         streams,

@@ -28,8 +28,19 @@ AGREEMENT: Final = "8d0f6c0a-6c1e-4b57-9d1c-0f0d6f5f9a11"
 EXPORT: Final = "5c9a1a52-0f0e-4c39-8f57-2b1f6f1c7d20"
 """Stands for the id of whichever export one has; it is ready."""
 
+KEY: Final = "2f6f0d3e-6f0b-4a55-9a0e-3b1c7f2d9e44"
+"""Stands for the id of whichever key one has."""
+
 EXAMPLES: Final[Mapping[str, Examples]] = {
     "me": Examples(),
+    "keys": Examples(requests={"The newest of them": "/v1/keys?limit=1"}),
+    "issue_key": Examples(
+        bodies={
+            "for a notebook": {"principal": "notebook", "scopes": ["data:read"]},
+            "for a screen in the hall": {"principal": "hall-screen", "scopes": ["data:read", "data:live"]},
+        }
+    ),
+    "revoke_key": Examples(parameters={"id": KEY}),
     "participants": Examples(requests={"A page of two": "/v1/participants?limit=2"}),
     "participant": Examples(parameters={"slug": "sme-a"}),
     "assets": Examples(),

@@ -1,7 +1,7 @@
 """Idempotency keys: a POST that is sent again is answered again, and done once."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from typing import Final
@@ -20,6 +20,16 @@ _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _LARGEST: Final = 1 << 18
 _FAILED: Final = 500
 _JSON: Final = "application/json"
+
+
+class ShownOnce(Response):
+    """An answer with a secret, which is sent and kept nowhere; the same request again is answered with `again`."""
+
+    def __init__(
+        self, content: str, status_code: int, headers: Mapping[str, str], media_type: str, *, again: Response
+    ) -> None:
+        super().__init__(content, status_code, headers, media_type)
+        self.again = again
 
 
 async def once(request: Request, scope: ReadScope, desk: Desk, handle: Callable[[], Awaitable[Response]]) -> Response:
@@ -46,10 +56,11 @@ async def once(request: Request, scope: ReadScope, desk: Desk, handle: Callable[
     answered: Kept | None = None
     try:
         response = await handle()
-        body = getattr(response, "body", None)
-        if isinstance(body, bytes) and len(body) <= _LARGEST and response.status_code < _FAILED:
-            media = response.headers.get("content-type", _JSON)
-            answered = Kept(status=response.status_code, media_type=media, body=body)
+        repeated = response.again if isinstance(response, ShownOnce) else response
+        body = getattr(repeated, "body", None)
+        if isinstance(body, bytes) and len(body) <= _LARGEST and repeated.status_code < _FAILED:
+            media = repeated.headers.get("content-type", _JSON)
+            answered = Kept(status=repeated.status_code, media_type=media, body=body)
         return response
     finally:
         with suppress(FieldlabError):

@@ -3,10 +3,10 @@
 import secrets
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -27,7 +27,8 @@ _ISSUE: Final = text(
 )
 _LIST: Final = text(
     """
-    SELECT c.id, p.slug AS participant, c.principal, c.permissions, c.created_at, c.expires_at, c.revoked_at, c.used_at
+    SELECT c.id, p.slug AS participant, c.principal, c.permissions, c.created_at, c.expires_at, c.revoked_at, c.used_at,
+           c.issued_by
     FROM fieldlab.credential AS c JOIN fieldlab.participant AS p ON p.id = c.participant_id
     WHERE CAST(:participant AS text) IS NULL OR p.slug = :participant
     ORDER BY c.created_at, c.id
@@ -40,7 +41,7 @@ _NOTE_USE: Final = text("SELECT visible.note_use(:digest)")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Key:
-    """An API key as it is listed; the token itself is kept nowhere."""
+    """An API key as it is listed; the token itself is kept nowhere. `issued_by` is the key it was made with, if any."""
 
     id: UUID
     participant: str
@@ -50,6 +51,7 @@ class Key:
     expires_at: Instant
     revoked_at: Instant | None
     used_at: Instant | None
+    issued_by: UUID | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,23 +89,26 @@ def issue(
 
 def listed(connection: Connection, *, participant: str | None = None) -> list[Key]:
     """List the keys of one participant, or of all, oldest first."""
-    return [
-        Key(
-            id=row.id,
-            participant=row.participant,
-            principal=row.principal,
-            permissions=tuple(Permission(name) for name in row.permissions),
-            created_at=row.created_at,
-            expires_at=row.expires_at,
-            revoked_at=row.revoked_at,
-            used_at=row.used_at,
-        )
-        for row in connection.execute(_LIST, {"participant": participant})
-    ]
+    return [key_of(row) for row in connection.execute(_LIST, {"participant": participant})]
+
+
+def key_of(row: Row[Any]) -> Key:
+    """Give a key as the database tells of it."""
+    return Key(
+        id=row.id,
+        participant=row.participant,
+        principal=row.principal,
+        permissions=tuple(Permission(name) for name in row.permissions),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        used_at=row.used_at,
+        issued_by=row.issued_by,
+    )
 
 
 def revoke(connection: Connection, key: UUID) -> None:
-    """Make a key void from now on; raises NotFound if there is none that is valid."""
+    """Make a key void from now on, and all that were made with it; raises NotFound if there is none that is valid."""
     if connection.execute(_REVOKE, {"id": key}).rowcount == 0:
         raise NotFound(f"There is no valid key {key}; fieldlab key list shows them.")
 

@@ -168,6 +168,7 @@ credential = Table(
     Column("revoked_at", _TIME),
     Column("used_at", _TIME),
     Column("admitted", Boolean, nullable=False, server_default=text("false")),
+    Column("issued_by", ForeignKey("fieldlab.credential.id", ondelete="SET NULL")),
 )
 
 secret = Table(

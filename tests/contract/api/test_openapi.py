@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.examples import AGREEMENT, EXPORT
+from api.examples import AGREEMENT, EXPORT, KEY
 from tests.contract.api.test_routes import app
 from tests.integration.api.lab import EIGHT, NINE, Floor, busy_morning, floor, hand_over
 from tests.integration.api.test_exports import ended
@@ -62,6 +62,9 @@ async def test_every_example_in_the_document_runs(database: Database) -> None:
                     request["url"] = request["url"].replace(AGREEMENT, id_)
                 if EXPORT in request["url"]:
                     request["url"] = request["url"].replace(EXPORT, await ready_export(lab))
+                if KEY in request["url"]:
+                    spare = await lab["lab"].post("/v1/keys", json={"scopes": ["data:read"]})
+                    request["url"] = request["url"].replace(KEY, spare.json()["id"])
                 answer = await lab["lab"].request(**request)
                 assert answer.status_code in {200, 201, 202}, (request, answer.text)
                 tried += 1

@@ -140,6 +140,7 @@ def test_only_the_product_s_views_are_readable_of_all_that_the_product_made(floo
     assert {name for (name,) in readable} == {
         "visible.participant", "visible.asset", "visible.stream", "visible.tenure", "visible.agreement",
         "visible.account", "visible.reject", "visible.discovery", "visible.source", "visible.export",
+        "visible.key",
     }  # fmt: skip
 
 
@@ -258,6 +259,7 @@ PLANS = [
     "SELECT * FROM visible.live_samples('{}', '{}', ARRAY[1, 2, 3], '', '', -1, '-infinity', 1000000)",
     "SELECT * FROM visible.newest_then(ARRAY[1, 2, 3], '')",
     "SELECT * FROM visible.export WHERE state > ''",
+    "SELECT * FROM visible.key WHERE principal > ''",
     "SELECT * FROM visible.claim_export(ARRAY['x'::bytea], interval '1 s')",
     "SELECT * FROM visible.spent_exports(ARRAY['x'::bytea])",
     "SELECT * FROM visible.chart('{0}', '{3}', '{3}', '{-infinity}', '{infinity}', 1000)",

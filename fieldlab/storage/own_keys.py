@@ -1,0 +1,125 @@
+"""Keys as their own participant manages them: listing, issuing within one's own, revoking."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from hashlib import sha256
+from typing import Final, TypeVar
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from fieldlab.assets.participant import Permission
+from fieldlab.errors import Conflict, Forbidden, InvalidInput, NotFound
+from fieldlab.ownership.scope import ReadScope
+from fieldlab.readings.instant import Instant
+from fieldlab.storage.keys import PREFIX, IssuedKey, Key, key_of
+from fieldlab.storage.transaction import Bound, changing, reading
+
+T = TypeVar("T")
+
+_LIST: Final = text(
+    """
+    SELECT * FROM visible.key
+    WHERE CAST(:after AS timestamptz) IS NULL OR (created_at, id) < (CAST(:after AS timestamptz), CAST(:id AS uuid))
+    ORDER BY created_at DESC, id DESC LIMIT :limit
+    """
+)
+"""The participant's keys, newest first."""
+
+_ONE: Final = text("SELECT * FROM visible.key WHERE id = :id")
+"""One of them."""
+
+_ISSUE: Final = text(
+    "SELECT visible.issue_key(:presented, :made, :principal, CAST(:permissions AS text[]), :expires_at)"
+)
+"""Makes a key within the one that is presented."""
+
+_REVOKE: Final = text("SELECT visible.revoke_key(:presented, :id)")
+"""Makes a key void, with those that were made with it; gives since when."""
+
+_DENIED: Final = "42501"
+_TOO_MANY: Final = "55000"
+_RACED: Final = {"40001", "40P01"}
+_TRIES: Final = 5
+
+
+async def listed(
+    scope: ReadScope, engine: AsyncEngine, *, after: tuple[Instant, UUID] | None = None, limit: int = 100
+) -> tuple[Key, ...]:
+    """List the participant's keys, valid or not, newest first, from after a place on."""
+    at, id_ = after or (None, None)
+    async with reading(scope, engine) as bound:
+        found = await bound.connection.execute(_LIST, {"after": at, "id": id_, "limit": limit})
+        return tuple(key_of(row) for row in found)
+
+
+async def issue(
+    scope: ReadScope,
+    engine: AsyncEngine,
+    *,
+    principal: str,
+    permissions: frozenset[Permission],
+    expires_at: Instant,
+) -> tuple[Key, IssuedKey]:
+    """Make a key of the participant that allows no more than the scope's own and ends with it at the latest.
+
+    Raises Forbidden for more scopes, InvalidInput for a time that has passed or is too late, Conflict where a thousand
+    are valid already.
+    """
+    beyond = sorted(permissions - scope.permissions)
+    if beyond:
+        raise Forbidden(f"Your key lacks {', '.join(beyond)}; it can make a key with its own scopes only.")
+    if not Instant.now() < expires_at <= scope.expires_at:
+        raise InvalidInput(f"A key that is made with yours ends in the future, and with yours at {scope.expires_at}.")
+    token = PREFIX + secrets.token_urlsafe(32)
+    asked = {
+        "presented": scope.credential.digest,
+        "made": sha256(token.encode()).digest(),
+        "principal": principal,
+        "permissions": sorted(permissions),
+        "expires_at": expires_at,
+    }
+
+    async def issuing(bound: Bound) -> Key:
+        id_ = await bound.connection.scalar(_ISSUE, asked)
+        return key_of((await bound.connection.execute(_ONE, {"id": id_})).one())
+
+    made = await _changed(scope, engine, issuing)
+    return made, IssuedKey(id=made.id, token=token)
+
+
+async def revoke(scope: ReadScope, engine: AsyncEngine, id_: UUID) -> Key:
+    """Make a key of the participant void at once, and all that were made with it; twice is the same as once.
+
+    Raises NotFound for one that is not there or another's, Forbidden for one that allows more than the scope's own.
+    """
+
+    async def revoking(bound: Bound) -> Key:
+        row = (await bound.connection.execute(_ONE, {"id": id_})).one_or_none()
+        if row is None:
+            raise NotFound(f"There is no key {id_}; GET /v1/keys lists yours.")
+        since = await bound.connection.scalar(_REVOKE, {"presented": scope.credential.digest, "id": id_})
+        return replace(key_of(row), revoked_at=since)
+
+    return await _changed(scope, engine, revoking)
+
+
+async def _changed(scope: ReadScope, engine: AsyncEngine, change: Callable[[Bound], Awaitable[T]]) -> T:
+    for _ in range(_TRIES):
+        try:
+            async with changing(scope, engine) as bound:
+                return await change(bound)
+        except DBAPIError as error:
+            sqlstate = getattr(error.orig, "sqlstate", None)
+            if sqlstate == _DENIED:
+                raise Forbidden(
+                    "A key makes and revokes only keys that allow no more than itself; take one with more scopes."
+                ) from None
+            if sqlstate == _TOO_MANY:
+                raise Conflict("A thousand keys of your participant are valid; revoke some first.") from None
+            if sqlstate not in _RACED:
+                raise
+    raise Conflict("Your keys are being changed by others at this moment; try again.")
