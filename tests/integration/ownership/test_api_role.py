@@ -58,7 +58,10 @@ def marks(floor: Floor) -> Marks:
         )
         admin.execute("ANALYZE")
         admin.execute("SELECT pg_stat_force_next_flush()")
-        admin.execute("UPDATE fieldlab.credential SET principal = 'hidden-principal' WHERE participant_id <> 2")
+        admin.execute(
+            "UPDATE fieldlab.credential AS c SET principal = 'hidden-principal' FROM fieldlab.participant AS p "
+            "WHERE p.id = c.participant_id AND p.slug NOT IN ('sme-a', 'outsider')"
+        )
         relations = admin.execute(
             "SELECT oid::regclass::text, pg_relation_size(oid), coalesce(reltuples, 0) FROM pg_class "
             "WHERE relkind IN ('r', 'm') AND relowner = 'fieldlab_owner'::regrole "
