@@ -39,6 +39,7 @@ from api.routes import (
     tenures,
     trials,
 )
+from api.upgrade import Upgrade
 from fieldlab.settings import ApiSettings
 
 _LARGEST_BODY: Final = 1 << 20
@@ -126,4 +127,5 @@ def create_app(settings: ApiSettings, *, options_of: sources.OptionsOf | None = 
             max_age=_CORS_AGE,
         )
     app.add_middleware(Edge)
+    app.add_middleware(Upgrade, paths={live.SOCKET})
     return app

@@ -165,6 +165,12 @@ BY_STATUS: Final[Mapping[int, Problem]] = {
         title="Content too large",
         meaning="The body is larger than the service takes. Ask for fewer streams at a time.",
     ),
+    426: Problem(
+        slug="upgrade-required",
+        status=426,
+        title="Upgrade required",
+        meaning="This address is a WebSocket (RFC 6455). Come with one, or read the same events at /v1/live.",
+    ),
     500: INTERNAL,
     503: UNAVAILABLE,
 }

@@ -22,6 +22,9 @@ from fieldlab.settings import ApiSettings
 _log: Final = logging.getLogger("fieldlab.api")
 
 _BACKLOG: Final = 1024
+_LARGEST_MESSAGE: Final = 1 << 12
+"""Bytes of a message that somebody sends over a WebSocket, at most; nobody reads it."""
+
 _PATIENCE: Final = 10
 """Seconds that answers under way are given to end."""
 
@@ -39,7 +42,15 @@ def run(
 
 async def _serve(app: FastAPI, listener: socket.socket, tell: Callable[[str], None]) -> None:
     config = uvicorn.Config(
-        app, lifespan="off", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=_PATIENCE
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_PATIENCE,
+        ws="wsproto",
+        ws_max_size=_LARGEST_MESSAGE,
+        ws_per_message_deflate=False,
     )
     async with app.router.lifespan_context(app):
         host, port = listener.getsockname()[:2]

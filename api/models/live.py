@@ -12,12 +12,9 @@ from fieldlab.ownership.terms import DataFormat
 from fieldlab.readings.instant import Instant
 
 
-class LiveQuery(StreamsQuery):
-    """Which streams to follow, and from where on."""
+class FollowQuery(StreamsQuery):
+    """Which streams to follow, and from where on; a position is good on every wire."""
 
-    format: Annotated[
-        Literal["text/event-stream"] | None, Field(description="Only `text/event-stream`; it need not be said.")
-    ] = None
     last_event_id: Annotated[
         str | None,
         Field(max_length=4000, description="The id of the last event, for those who cannot send `Last-Event-ID`."),
@@ -45,3 +42,11 @@ class LiveQuery(StreamsQuery):
     def _fetch(self, start: Instant, until: Instant) -> str:
         bounds = {"from": start, "until": until}
         return self.address("/v1/measurements", last_event_id=None, **bounds)
+
+
+class LiveQuery(FollowQuery):
+    """The question over server-sent events."""
+
+    format: Annotated[
+        Literal["text/event-stream"] | None, Field(description="Only `text/event-stream`; it need not be said.")
+    ] = None

@@ -2,16 +2,19 @@
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from types import ModuleType
+from typing import Any
 
 import httpx
 import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, WebSocket
 from fastapi.routing import iter_route_contexts
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.routing import WebSocketRoute
 
 from api.app import create_app
+from api.routes import live
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.settings import ApiSettings
 from fieldlab.storage import catalogue, exports, gaps, ingest, read, search, tenures
@@ -57,6 +60,49 @@ async def test_a_route_that_forgets_to_ask_would_be_found() -> None:
     assert ("GET", "/v1/forgotten") in set(routes(careless))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(careless), base_url="http://lab") as stranger:
         assert (await stranger.get("/v1/forgotten")).status_code == 200
+
+
+def sockets(of: FastAPI) -> set[str]:
+    """Every route that would take a WebSocket by itself, past what guards requests."""
+    return {
+        route.path or "" for route in iter_route_contexts(of.routes) if isinstance(route.original_route, WebSocketRoute)
+    }
+
+
+async def handshake(of: FastAPI, path: str) -> list[dict[str, Any]]:
+    """Come to a path with a WebSocket and without a key."""
+    told: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        told.append(dict(message))
+
+    scope: dict[str, Any] = {"type": "websocket", "path": path, "raw_path": path.encode(), "root_path": ""}
+    scope |= {"scheme": "ws", "query_string": b"", "headers": [], "extensions": {"websocket.http.response": {}}}
+    await of(scope, receive, send)
+    return told
+
+
+@pytest.mark.parametrize("path", sorted({path for _, path in routes(app())}))
+async def test_a_websocket_opens_nothing_without_a_key_wherever_it_comes(path: str) -> None:
+    head, *_ = await handshake(app(), re.sub(r"\{\w+\}", "x", path))
+    assert (head["type"], head["status"]) == ("websocket.http.response.start", 401 if path == live.SOCKET else 404)
+
+
+async def test_no_route_takes_a_websocket_past_the_guards_and_one_that_would_is_found_and_not_reached() -> None:
+    assert not sockets(app())
+    careless = app()
+
+    async def forgotten(socket: WebSocket) -> None:
+        await socket.accept()
+
+    inner = APIRouter()
+    inner.add_api_websocket_route("/forgotten", forgotten)
+    careless.include_router(inner, prefix="/v1")
+    assert sockets(careless) == {"/v1/forgotten"}
+    assert (await handshake(careless, "/v1/forgotten"))[0]["status"] == 404
 
 
 @pytest.mark.parametrize("path", sorted(OPEN - {"/readyz"}))

@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -15,6 +16,8 @@ import httpx
 import numpy as np
 import psycopg
 import uvicorn
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from fieldlab.readings.instant import Instant
 from fieldlab.storage.batch import Batch, plan
@@ -78,6 +81,39 @@ class Listener:
         return told[number]
 
 
+class Wire(StrEnum):
+    """Over what events come."""
+
+    EVENT_STREAM = "server-sent events"
+    WEBSOCKET = "websocket"
+
+
+@dataclass(kw_only=True)
+class SocketListener(Listener):
+    """One open WebSocket, and the events that came so far."""
+
+    socket: ClientConnection
+
+    async def next(self) -> dict[str, Any]:
+        while True:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    message = json.loads(await self.socket.recv(decode=True))
+            except ConnectionClosed:
+                raise EOFError("the answer has ended") from None
+            assert message.keys() == {"event", "id", "data"}
+            event = {name: value for name, value in message.items() if value is not None}
+            if event["event"] != "alive":
+                self.events.append(event)
+                return event
+
+
+async def _none() -> AsyncIterator[str]:
+    lines: list[str] = []
+    for line in lines:
+        yield line
+
+
 @dataclass
 class Served:
     """A lab that answers over HTTP."""
@@ -86,11 +122,35 @@ class Served:
     url: str
     server: uvicorn.Server
     client: httpx.AsyncClient
+    wire: Wire = Wire.EVENT_STREAM
+
+    def connect(self, path: str = "/v1/live/ws", token: str | None = None, **query: object) -> connect:
+        """Give a WebSocket that is to be opened."""
+        url = httpx.URL(self.url.replace("http", "ws", 1) + path, params=httpx.QueryParams(query))  # type: ignore[arg-type]
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        return connect(str(url), additional_headers=headers, open_timeout=PATIENCE, proxy=None)
+
+    @asynccontextmanager
+    async def follow(
+        self, token: str, *streams: str, position: str | None = None, **query: str
+    ) -> AsyncIterator[SocketListener]:
+        """Follow over WebSocket."""
+        if position is not None:
+            query["last_event_id"] = position
+        async with self.connect(token=token, stream=list(streams), **query) as socket:
+            listener = SocketListener(lines=_none(), socket=socket)
+            assert (await listener.next())["event"] == "segments"
+            yield listener
 
     @asynccontextmanager
     async def listen(
         self, token: str, *streams: str, position: str | None = None, **query: str
     ) -> AsyncIterator[Listener]:
+        """Follow over the wire of this test."""
+        if self.wire is Wire.WEBSOCKET:
+            async with self.follow(token, *streams, position=position, **query) as following:
+                yield following
+            return
         headers = {"Authorization": f"Bearer {token}"}
         if position is not None:
             headers["Last-Event-ID"] = position
@@ -106,17 +166,19 @@ class Served:
 
 
 @asynccontextmanager
-async def served(lab: Floor) -> AsyncIterator[Served]:
+async def served(lab: Floor, wire: Wire = Wire.EVENT_STREAM) -> AsyncIterator[Served]:
     """Answer on a port of one's own, in this event loop."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(lab.app, lifespan="off", access_log=False, log_config=None, timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        lab.app, lifespan="off", access_log=False, log_config=None, timeout_graceful_shutdown=5, ws="wsproto"
+    )
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=url, timeout=PATIENCE, trust_env=False, limits=limits) as client:
         try:
-            yield Served(lab=lab, url=url, server=server, client=client)
+            yield Served(lab=lab, url=url, server=server, client=client, wire=wire)
         finally:
             lab.app.state.desk.hub.stop()
             server.should_exit = True

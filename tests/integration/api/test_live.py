@@ -10,15 +10,15 @@ import pytest
 from fieldlab.assets.participant import Permission
 from fieldlab.readings.instant import MINUTE, SECOND, Instant
 from tests.integration.api.lab import CURRENT, EIGHT, JOINT, NINE, SPEED, STATE, TEN, Floor, Row, hand_over
-from tests.integration.api.listening import Served, arrive, served, stream_key
+from tests.integration.api.listening import Served, Wire, arrive, served, stream_key
 
 DAY = Instant.parse("2026-11-22T00:00:00Z")
 
 
-@pytest.fixture
-async def open_lab(lab: Floor) -> AsyncIterator[Served]:
-    """The lab of that morning, over HTTP."""
-    async with served(lab) as answering:
+@pytest.fixture(params=list(Wire), ids=str)
+async def open_lab(lab: Floor, request: pytest.FixtureRequest) -> AsyncIterator[Served]:
+    """The lab of that morning, over HTTP; followed over each wire."""
+    async with served(lab, request.param) as answering:
         yield answering
 
 
@@ -135,9 +135,13 @@ async def test_data_after_a_hand_over_that_comes_in_between_goes_to_the_new_tena
         assert [row[2] for row in await home.rows(1)] == [2.0]
 
 
-async def agree(lab: Floor, **enforced: object) -> str:
+async def agree(lab: Floor, purposes: tuple[str, ...] = (), **enforced: object) -> str:
     """Sme-a lets the researcher follow the current."""
-    body = {"grantee": "researcher", "enforced": {"streams": [CURRENT], "live": True, **enforced}}
+    body = {
+        "grantee": "researcher",
+        "enforced": {"streams": [CURRENT], "live": True, **enforced},
+        "declared": {"purposes": purposes},
+    }
     async with lab.client(lab.tokens["sme-a"]) as owner, lab.client(lab.tokens["researcher"]) as grantee:
         made = await owner.post("/v1/agreements", json=body)
         assert made.status_code == 201, made.text
