@@ -45,6 +45,7 @@ async def _serve(app: FastAPI, listener: socket.socket, tell: Callable[[str], No
         app,
         lifespan="off",
         log_config=None,
+        log_level="warning",  # its line for a WebSocket has the whole question in it; the edge's has not
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_PATIENCE,

@@ -1,17 +1,20 @@
 """The process: real HTTP on a real port, a clear word when it cannot start, and a clean end."""
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 
 import httpx
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from api.app import create_app
 from api.process import run
@@ -148,3 +151,29 @@ async def test_it_says_that_it_is_not_ready_while_the_database_is_away(lab: Floo
 
 def test_building_the_application_opens_nothing() -> None:
     assert not hasattr(create_app(settings("postgresql://nobody@127.0.0.1:1/nothing")).state, "desk")
+
+
+async def test_whoever_follows_over_websocket_is_told_too_and_the_log_has_no_question_in_it(lab: Floor) -> None:
+    headers = {"Authorization": f"Bearer {lab.tokens['sme-a']}"}
+    with serving(lab.database.api) as (process, address):
+        url = f"{address.replace('http', 'ws', 1)}/v1/live/ws?stream={CURRENT}"
+        async with connect(url, additional_headers=headers, proxy=None, open_timeout=60) as follower:
+            assert follower.response is not None
+            assert "sec-websocket-extensions" not in follower.response.headers
+            assert json.loads(await follower.recv())["event"] == "segments"
+            process.send_signal(signal.SIGTERM)
+            events = [json.loads(message) async for message in follower_messages(follower)]
+        out, err = process.communicate(timeout=60)
+    assert events[-1]["data"]["reason"] == "service.stopping"
+    assert follower.close_code == 1012
+    assert (process.returncode, out.strip()) == (0, "ended"), err
+    assert "GET /v1/live/ws 101" in err
+    for secret in (lab.tokens["sme-a"], CURRENT, "Traceback"):
+        assert secret not in err
+
+
+async def follower_messages(follower: ClientConnection) -> AsyncIterator[str | bytes]:
+    """Give what comes until the other side closes, with whatever code."""
+    with suppress(ConnectionClosed):
+        while True:
+            yield await follower.recv()
