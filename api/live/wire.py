@@ -28,16 +28,16 @@ class Wire(Response, ABC):
         del scope
         sending = asyncio.create_task(self.sent(send))
         going = asyncio.create_task(_gone(receive))
-        try:
-            await asyncio.wait({sending, going}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (sending, going):
-                task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, TimeoutError, OSError):
-                await sending
-            with contextlib.suppress(asyncio.CancelledError):
-                await going
-            self.following.close()
+        with contextlib.closing(self.following):
+            try:
+                await asyncio.wait({sending, going}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (sending, going):
+                    task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await going
+                with contextlib.suppress(asyncio.CancelledError, TimeoutError, OSError):
+                    await sending
 
     @abstractmethod
     async def sent(self, send: Send) -> None:

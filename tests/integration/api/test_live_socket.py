@@ -9,6 +9,7 @@ import orjson
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from api.live.event import Reason
 from api.rate import Rates
 from fieldlab.assets.participant import Permission
 from tests.integration.api.lab import CURRENT, JOINT, Floor
@@ -118,10 +119,26 @@ async def test_the_code_of_the_close_says_why(open_lab: Served) -> None:
         assert (await listener.until("end"))["data"]["reason"] == "agreement.terminated"
         assert await closed(listener) == (1008, "agreement.terminated")
     async with open_lab.follow(lab.tokens["lab"], CURRENT) as listener:
+        lab.app.state.desk.hub._end_all(Reason.UNAVAILABLE)
+        assert (await listener.until("end"))["data"]["reason"] == "service.unavailable"
+        assert await closed(listener) == (1013, "service.unavailable")
+    async with open_lab.follow(lab.tokens["lab"], CURRENT) as listener:
         lab.app.state.desk.hub.stop()
         assert (await listener.until("end"))["data"]["reason"] == "service.stopping"
         assert await closed(listener) == (1012, "service.stopping")
     assert (await refused(open_lab, token=lab.tokens["lab"], stream=CURRENT))["status"] == 503
+
+
+async def test_a_failure_closes_with_its_code_and_leaves_nobody_behind(
+    open_lab: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("api.live.audience.Audience.head")  # an error that nobody expects
+    async with open_lab.connect(token=open_lab.lab.tokens["lab"], stream=CURRENT) as socket:
+        with pytest.raises(ConnectionClosed) as told:
+            await socket.recv()
+    assert told.value.rcvd is not None
+    assert (told.value.rcvd.code, told.value.rcvd.reason) == (1011, "internal")
+    await nobody_left(open_lab.lab)
 
 
 async def test_what_a_client_sends_is_not_read_and_whoever_goes_is_forgotten(open_lab: Served) -> None:
