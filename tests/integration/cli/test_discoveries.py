@@ -122,7 +122,9 @@ def test_what_arrives_shows_live_in_a_terminal_until_it_is_interrupted(database:
     fieldlab(database, "source", "add", "mqtt://h")
     outer, inner = pty.openpty()
     environment = {**os.environ, "FIELDLAB_ADMIN_DATABASE_URL": database.admin, "COLUMNS": "160", "TERM": "xterm"}
-    command = [sys.executable, "-m", "cli", "discoveries", "--every", "0.2"]
+    # A child inherits that interrupts are ignored, as in a script's background; whoever sits at a terminal does not.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", f"{listen}; from cli.main import main; main()", "discoveries", "--every", "0.2"]
     with subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, env=environment) as running:
         os.close(inner)
         shown = shows(outer, "Nothing that is not bound arrives.")

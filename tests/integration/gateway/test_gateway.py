@@ -140,7 +140,7 @@ async def test_what_cannot_be_a_measurement_is_kept_with_a_reason_and_the_rest_i
                         samples("3.9", "4.9", start=START + SECOND),
                         samples(7.0, address="text"),
                         samples(0.5, address="boolean"),
-                        samples(1.0, start=START + 4200 * SECOND),
+                        samples(1.0, start=START + 36_000 * SECOND),
                         samples(1.0, start=2**63 - 1),
                         samples(1.0, start=2**70),
                         samples(1.0, start=0),

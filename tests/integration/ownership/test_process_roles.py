@@ -54,6 +54,7 @@ def test_the_query_service_may_read_its_views_and_nothing_else(floor: Floor) -> 
     assert rights(floor, "fieldlab_api") == {
         "SELECT participant", "SELECT asset", "SELECT stream", "SELECT tenure", "SELECT agreement",
         "SELECT account", "SELECT reject", "SELECT discovery", "SELECT source", "SELECT export",
+        "SELECT key",
     }  # fmt: skip
     with psycopg.connect(floor.database.admin) as admin:
         readable = admin.execute(
