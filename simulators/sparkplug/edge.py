@@ -141,6 +141,8 @@ class EdgeNode:
                 self._publish(self._identity.topic("DDATA", device.name), one.metrics, spoilt=one.spoilt)
             if one.breaks_connection:
                 self._break_connection()
+                self._left()
+                return
 
     @property
     def _may_speak(self) -> bool:
