@@ -1,15 +1,17 @@
-"""`python -m bench [WORD…]`: measure, print a table, and write bench/latest.json.
+"""Measure what Fieldlab promises by number, print a table, and write bench/latest.json.
 
 A word chooses the experiments that have a figure with that word in its name; without one all are run.
 """
 
+import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from bench import answers, chart, discovery, ingest, live, mqtt, opcua, query, simulators, whole
 from bench.figure import Experiment
@@ -31,12 +33,13 @@ EXPERIMENTS: Final[tuple[Experiment, ...]] = (
 LATEST: Final = Path(__file__).parent / "latest.json"
 
 
-def main(words: list[str]) -> int:
+def main(words: Sequence[str]) -> int:
     """Run the chosen experiments on TimescaleDB; give the exit code: 1 when a figure misses its target."""
     console = Console()
     chosen = [one for one in EXPERIMENTS if not words or any(word in f.name for word in words for f in one.figures)]
     if not chosen:
-        console.print(f"No figure's name holds {' or '.join(words)}.")
+        names = ", ".join(figure.name for one in EXPERIMENTS for figure in one.figures)
+        console.print(f"No figure's name holds {' or '.join(words)}; there are {names}.")
         return 2
     measured: dict[str, float] = {}
     try:
@@ -60,7 +63,7 @@ def _write(measured: dict[str, float]) -> None:
 
 
 def _show(console: Console, chosen: list[Experiment], measured: dict[str, float]) -> list[str]:
-    table = Table("figure", "value", "target", "", "what it is")
+    table = Table(Column("figure", no_wrap=True), "value", "target", "", "what it is")
     missed = []
     for figure in (figure for experiment in chosen for figure in experiment.figures):
         value = measured[figure.name]
@@ -74,4 +77,6 @@ def _show(console: Console, chosen: list[Experiment], measured: dict[str, float]
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    asked = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    asked.add_argument("words", nargs="*", metavar="WORD", help="part of a figure's name, such as ingest or chart")
+    sys.exit(main(asked.parse_args().words))
