@@ -19,12 +19,6 @@ class Page(BaseModel, Generic[Item]):
     next: Annotated[str | None, Field(description="The cursor of the next page; null on the last one.")]
 
 
-class NoQuery(BaseModel):
-    """No parameters."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
 class ListQuery(BaseModel):
     """How much of a list, and from where."""
 

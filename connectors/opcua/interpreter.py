@@ -24,10 +24,6 @@ class Interpreter:
         self._dictionary = dictionary
         self._names = names
 
-    def names_numbers_of(self, text: str) -> bool:
-        """Tell whether the numbers of a node have names."""
-        return text in self._names
-
     async def learn(self, values: Iterable[object]) -> None:
         """Ask the server for the types in values, as deep as they go; raises Unavailable."""
         types = self._dictionary.types
