@@ -22,9 +22,10 @@ from adbc_driver_postgresql import dbapi
 from bench.alternate import alternate
 from bench.figure import Experiment, Figure
 from bench.shared_lab import token_of
-from tests.servers.child import Child, free_port, start, wait_for
+from tests.servers.child import Child, start, wait_for
 from tests.servers.database import Database, clone, template
 from tests.servers.engine import Engine
+from tests.servers.port import free_port
 from tests.servers.scratch import scratch
 
 MIDDLE: Final = 1_000_000

@@ -17,10 +17,11 @@ from psycopg.sql import SQL, Identifier
 from fieldlab.readings.instant import Instant
 from simulators.machines import MACHINES
 from tests.servers.broker import Broker
-from tests.servers.child import Child, free_port, start, wait_for
+from tests.servers.child import Child, start, wait_for
 from tests.servers.database import Database, clone, template
 from tests.servers.embedded_broker import embedded_broker
 from tests.servers.engine import Engine
+from tests.servers.port import free_port
 from tests.servers.scratch import scratch
 
 MILL: Final = MACHINES["mill"](asset="mill-1", seed=1)

@@ -28,9 +28,9 @@ from fieldlab.assets.source import Source, Wire
 from fieldlab.ports import Connector, Delivery
 from fieldlab.readings.instant import Instant
 from gateway.process import run
-from tests.servers.child import free_port
 from tests.servers.database import Database, clone, template
 from tests.servers.engine import Engine
+from tests.servers.port import free_port
 
 ITEMS: Final = 1_000
 MANY: Final = 10_000

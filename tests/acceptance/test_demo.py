@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.child import free_port, listens
+from tests.servers.child import listens
+from tests.servers.port import free_port
 from tests.servers.scratch import scratch
 
 PORTS = ("--api-port", "--mqtt-port", "--opcua-port", "--gateway-port")

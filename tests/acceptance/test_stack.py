@@ -18,9 +18,10 @@ import pytest
 import yaml
 
 from tests.architecture.checkout import ROOT
-from tests.servers.child import Child, free_port, start
+from tests.servers.child import Child, start
 from tests.servers.database import Database
 from tests.servers.engine import EngineName
+from tests.servers.port import free_port
 from tests.servers.scratch import scratch
 from tests.servers.stack_broker import stack_broker
 

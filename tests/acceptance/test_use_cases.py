@@ -21,10 +21,11 @@ from simulators.machines import MACHINES
 from simulators.scenario import read_scenario
 from simulators.schedule import microseconds
 from tests.architecture.checkout import ROOT
-from tests.servers.child import free_port, start
+from tests.servers.child import start
 from tests.servers.database import Template, clone
 from tests.servers.embedded_broker import embedded_broker
 from tests.servers.engine import EngineName
+from tests.servers.port import free_port
 from tests.servers.scratch import scratch
 
 USE_CASES = ROOT / "docs" / "use-cases"

@@ -123,14 +123,6 @@ def wait_for(ready: Callable[[], bool], what: str, *, seconds: float = 90.0) -> 
         time.sleep(0.05)
 
 
-def free_port() -> int:
-    """A TCP port of the loopback that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def listens(port: int) -> bool:
     """Whether something accepts a connection on this port of the loopback."""
     try:

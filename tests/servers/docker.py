@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.servers.child import free_port
+from tests.servers.port import free_port
 from tests.servers.unavailable import Unavailable
 
 COMPOSE = Path(__file__).parents[2] / "compose.yaml"

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.servers.broker import Broker, BrokerName
-from tests.servers.child import Child, Restartable, free_port, listens, start
+from tests.servers.child import Child, Restartable, listens, start
+from tests.servers.port import free_port
 from tests.servers.scratch import scratch
 
 CONFIGURATION = """

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.servers import docker, trixie
-from tests.servers.child import free_port, listens, wait_for
+from tests.servers.child import listens, wait_for
 from tests.servers.mosquitto import SERVICE
+from tests.servers.port import free_port
 from tests.servers.scratch import scratch
 
 CONFIGURATION = """

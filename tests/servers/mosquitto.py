@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 from tests.servers import docker, trixie
 from tests.servers.broker import Broker, BrokerName
-from tests.servers.child import Child, Restartable, free_port, listens, wait_for
+from tests.servers.child import Child, Restartable, listens, wait_for
+from tests.servers.port import free_port
 from tests.servers.scratch import scratch
 
 SERVICE = "mosquitto"

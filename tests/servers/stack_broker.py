@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import yaml
 
 from tests.servers import docker, trixie
-from tests.servers.child import free_port, listens, wait_for
+from tests.servers.child import listens, wait_for
+from tests.servers.port import free_port
 from tests.servers.scratch import scratch
 
 SERVICE = "mosquitto"

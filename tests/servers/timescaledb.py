@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.servers import docker, trixie
-from tests.servers.child import free_port, wait_for
+from tests.servers.child import wait_for
 from tests.servers.engine import DURABLE_SETTINGS, SETTINGS, Engine, EngineName, answers, as_options
+from tests.servers.port import free_port
 from tests.servers.scratch import scratch
 
 GIVEN = "FIELDLAB_TEST_DATABASE_URL"

@@ -16,11 +16,11 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Final
 
 from tests.servers.broker import Broker
-from tests.servers.child import free_port
 from tests.servers.embedded_broker import embedded_broker
 from tests.servers.engine import Engine
 from tests.servers.mosquitto import mosquitto
 from tests.servers.plain import plain
+from tests.servers.port import free_port
 from tests.servers.timescaledb import timescaledb
 from tests.servers.unavailable import Unavailable
 from tests.torture import robot as robot_faults

@@ -20,9 +20,10 @@ import yaml
 
 from tests.contract.connectors.relay import Relay, relay
 from tests.servers.broker import Broker
-from tests.servers.child import Child, free_port, start
+from tests.servers.child import Child, start
 from tests.servers.database import Database, clone, template
 from tests.servers.engine import Engine, answers
+from tests.servers.port import free_port
 from tests.torture.machines import MQTT_STREAMS, NAMESPACE, OPCUA_STREAMS, QUEUE
 
 _DISK: Final = "24m"

@@ -160,7 +160,7 @@ class ConnectorContract:
         await wait_for(lambda: connector.connected or task.done())
         await plant.send([1])
         with pytest.raises(FullDisk):
-            await asyncio.wait_for(task, 10)
+            await asyncio.wait_for(task, 60)
 
     async def test_no_log_shows_the_password_and_a_dead_server_is_told_once(
         self, plant: Plant, caplog: pytest.LogCaptureFixture

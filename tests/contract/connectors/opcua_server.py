@@ -1,7 +1,6 @@
 """An OPC UA server that a test plays: one machine's variables, started, stopped and renumbered at will."""
 
 import asyncio
-import socket
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -14,14 +13,9 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.uatypes import DateTime
 
 from fieldlab.readings.instant import Instant
+from tests.servers.port import free_port
 
 NAMESPACE = "urn:fieldlab:test:machine"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def stamp(moment: datetime) -> DateTime:

@@ -14,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from simulators.sparkplug.identity import Identity
 from tests.servers.broker import Broker, BrokerName
-from tests.servers.child import free_port
+from tests.servers.port import free_port
 
 SINCE = datetime(2026, 11, 21, 12, tzinfo=UTC)
 pytestmark = pytest.mark.parametrize("broker", [BrokerName.EMBEDDED], indirect=True, ids=str)
@@ -49,7 +49,7 @@ class Ear:
 
     def until(self, many: int) -> list[tuple[str, bytes]]:
         with self._more:
-            assert self._more.wait_for(lambda: len(self.messages) >= many, 20), len(self.messages)
+            assert self._more.wait_for(lambda: len(self.messages) >= many, 60), len(self.messages)
         self.client.disconnect()
         self.client.loop_stop()
         return self.messages

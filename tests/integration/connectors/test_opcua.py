@@ -251,7 +251,7 @@ async def test_a_subscription_that_the_server_forgot_is_made_anew_within_seconds
         await sink.until(lambda: len(sink.values()) == 1)
         service = machine.server.iserver.subscription_service
         await service.delete_subscriptions(list(service.subscriptions))
-        await wait_for(lambda: not connector.connected, seconds=3.0)
+        await wait_for(lambda: not connector.connected)
         await wait_for(lambda: connector.connected)
         await count(machine, range(1, 2))
         await sink.until(lambda: 1.0 in sink.values() and bool(sink.gaps))
@@ -273,7 +273,7 @@ async def test_what_was_measured_while_the_cable_was_pulled_comes_afterwards_and
             for value in range(2, 10):  # several answers go out into nothing
                 await count(machine, range(value, value + 1))
                 await asyncio.sleep(0.1)
-            await wait_for(lambda: not connector.connected, seconds=4.0)
+            await wait_for(lambda: not connector.connected)
             await count(machine, range(10, 20))
             cable.silent = False
             cable.cut()

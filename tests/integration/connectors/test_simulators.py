@@ -12,9 +12,9 @@ from simulators import mqtt, opcua
 from simulators.columns import Columns
 from simulators.machine import Machine
 from simulators.machines import Mill, Robot
-from tests.contract.connectors.opcua_server import free_port
 from tests.contract.connectors.sink import Sink, running, wait_for
 from tests.servers.broker import Broker
+from tests.servers.port import free_port
 
 SINCE = datetime(2026, 11, 21, 8, tzinfo=UTC)
 SECONDS = 120

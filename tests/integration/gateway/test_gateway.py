@@ -349,8 +349,7 @@ async def test_a_full_spool_makes_the_sources_wait_and_loses_nothing(database: D
             for at in range(400):
                 running.wires["mqtt"].hand_over(samples(*range(10), start=START + at * SECOND, step=SECOND // 10))
             await until(lambda: len(running.wires["mqtt"].safe) > 10)
-            await asyncio.sleep(0.5)
-            status, health = await running.health()
+            status, health = await running.shows(lambda health: health["spool_fault"] is not None)
             assert (status, health["spool_fault"][:17]) == (503, "The spool is full")
             assert 64 * 1024 <= health["spool_bytes"] < 128 * 1024
             assert running.wires["mqtt"].queue.qsize() > 100

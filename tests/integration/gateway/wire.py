@@ -144,7 +144,7 @@ async def gateway(
         yield running
     finally:
         running.stop.set()
-        await asyncio.wait_for(running.task, 30)
+        await asyncio.wait_for(running.task, 60)
 
 
 async def until(true: Callable[[], bool], *, within: float = 60.0) -> None:

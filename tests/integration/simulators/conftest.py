@@ -1,7 +1,6 @@
 """Real brokers on ports of their own."""
 
 import asyncio
-import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import Self
 
 import iotcore
 import pytest
+
+from tests.servers.port import free_port
 
 CONFIGURATION = """
 id = 0
@@ -42,13 +43,6 @@ max_payload_size = 20480
 max_inflight_count = 100
 dynamic_filters = true
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Cable:

@@ -13,7 +13,7 @@ from simulators.machines import MACHINES, Mill, Packaging
 from simulators.opcua import serve
 from simulators.opcua.machinery import DI, MACHINERY, item_state_of
 from simulators.schedule import microseconds
-from tests.integration.simulators.conftest import free_port
+from tests.servers.port import free_port
 
 PLAYED: tuple[Machine, ...] = (Mill(asset="mill-1", seed=3), Packaging(asset="packaging-1", seed=4))
 
@@ -22,7 +22,7 @@ async def test_machines_are_found_by_the_standards_names_with_nameplate_state_an
     endpoint = f"opc.tcp://127.0.0.1:{free_port()}"
     stop, listening = asyncio.Event(), asyncio.Event()
     serving = asyncio.create_task(serve(PLAYED, endpoint=endpoint, stop=stop, listening=listening))
-    await asyncio.wait_for(listening.wait(), 10)
+    await asyncio.wait_for(listening.wait(), 60)
     try:
         async with Client(endpoint, timeout=60) as client:
             di, space = [await client.get_namespace_index(uri) for uri in (DI, MACHINERY)]
@@ -61,7 +61,7 @@ async def test_machines_are_found_by_the_standards_names_with_nameplate_state_an
                 assert "power" in parts["Consumption"]
     finally:
         stop.set()
-        await asyncio.wait_for(serving, 15)
+        await asyncio.wait_for(serving, 60)
 
 
 MANDATORY = ("Manufacturer", "SerialNumber", "ProductInstanceUri")

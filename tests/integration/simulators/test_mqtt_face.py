@@ -209,7 +209,7 @@ async def test_a_broker_that_restarts_and_forgets_everything_is_found_again(
     await asyncio.to_thread(broker.stop)
     await asyncio.to_thread(broker.start)
     after = Listener(broker.v4)
-    await after.until(lambda: len(after.messages) >= 40, seconds=20)
+    await after.until(lambda: len(after.messages) >= 40)
     after.close()
     stop.set()
     assert (await task).refused == 0

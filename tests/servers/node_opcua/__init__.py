@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.contract.connectors.opcua_server import free_port
+from tests.servers.port import free_port
 from tests.servers.unavailable import Unavailable
 
 VERSION: Final = "2.186.4"
