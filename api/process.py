@@ -92,7 +92,7 @@ class _Server(uvicorn.Server):
 def _listening(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
+        listener = socket.socket(family, kind, protocol)  # without protocol, asyncio leaves Nagle's algorithm on
     except OSError as error:
         raise InvalidSettings(f"{host!r} is no address of this machine: {error.strerror}; see --host.") from None
     try:

@@ -3,8 +3,7 @@
 import asyncio
 import json
 import math
-import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,6 +15,7 @@ import httpx
 import numpy as np
 import psycopg
 import uvicorn
+from starlette.types import ASGIApp
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -24,6 +24,7 @@ from fieldlab.storage.batch import Batch, plan
 from fieldlab.storage.rows import Rows
 from fieldlab.storage.write import Writer
 from tests.integration.api.lab import Floor, Row
+from tests.servers.port import listening
 
 PATIENCE = 60.0
 _numbers = count(1)
@@ -166,11 +167,13 @@ class Served:
 
 
 @asynccontextmanager
-async def served(lab: Floor, wire: Wire = Wire.EVENT_STREAM) -> AsyncIterator[Served]:
-    """Answer on a port of one's own, in this event loop."""
-    listener = socket.create_server(("127.0.0.1", 0))
+async def served(
+    lab: Floor, wire: Wire = Wire.EVENT_STREAM, *, through: Callable[[ASGIApp], ASGIApp] = lambda app: app
+) -> AsyncIterator[Served]:
+    """Answer on a port of one's own, in this event loop; `through` may put something between."""
+    listener = listening()
     config = uvicorn.Config(
-        lab.app, lifespan="off", access_log=False, log_config=None, timeout_graceful_shutdown=5, ws="wsproto"
+        through(lab.app), lifespan="off", access_log=False, log_config=None, timeout_graceful_shutdown=5, ws="wsproto"
     )
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve(sockets=[listener]))

@@ -1,13 +1,13 @@
 """The query service of a lab on a real port, so that a connection can be slow, broken off and left."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 
 import uvicorn
 
 from tests.integration.api.lab import Floor
+from tests.servers.port import listening
 
 
 class _Server(uvicorn.Server):
@@ -20,7 +20,7 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def served(lab: Floor) -> AsyncIterator[str]:
     """Serve a lab's application; gives its address."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listening() as listener:
         server = _Server(uvicorn.Config(lab.app, lifespan="off", log_config=None, timeout_graceful_shutdown=1))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:

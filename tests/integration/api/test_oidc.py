@@ -3,7 +3,6 @@
 import asyncio
 import hmac
 import json
-import socket
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
@@ -26,6 +25,7 @@ from fieldlab.settings import ApiSettings
 from fieldlab.storage import admission
 from fieldlab.storage.database import open_engine
 from tests.integration.api.lab import CURRENT, Floor
+from tests.servers.port import listening
 
 AUDIENCE = "fieldlab"
 LONG_AGO = 1_700_000_000
@@ -68,7 +68,7 @@ class TestIssuer:
 @pytest.fixture
 async def issuer(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[TestIssuer]:
     monkeypatch.setattr(oidc, "_AGAIN", 0.0)
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listening()
     made = TestIssuer(url=f"http://127.0.0.1:{listener.getsockname()[1]}")
     routes = [Route("/.well-known/openid-configuration", made.describe), Route("/keys", made.publish)]
     server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), lifespan="off", log_config=None))
