@@ -45,6 +45,30 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
     "participant": Examples(parameters={"slug": "sme-a"}),
     "assets": Examples(),
     "asset": Examples(parameters={"slug": "mill-1"}),
+    "add_asset": Examples(
+        bodies={
+            "a mill with the streams of its type": {
+                "slug": "mill-9",
+                "name": "Mill 9",
+                "home_owner": "lab",
+                "type": "mill",
+                "leave_out": ["program"],
+                "place": "hall 2, bay 4",
+            },
+            "a press of one's own": {
+                "slug": "press-9",
+                "name": "Forging press",
+                "home_owner": "sme-a",
+                "streams": {
+                    "force": {"unit": "kN", "quantity": "force", "limits": {"low": 0, "high": 2500}},
+                    "closed": {"kind": "boolean", "quantity": "switch"},
+                },
+            },
+        }
+    ),
+    "change_asset": Examples(
+        parameters={"slug": "mill-1"}, bodies={"it was moved": {"place": "hall 3", "description": "With a new drive"}}
+    ),
     "streams": Examples(
         parameters={"asset": "mill-1"},
         requests={

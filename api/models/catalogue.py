@@ -54,6 +54,7 @@ class Asset(BaseModel):
     name: str
     home_owner: Annotated[str, Field(description="The participant who owns what nobody has booked.")]
     nature: Nature
+    place: Annotated[str, Field(description="Where it stands, in words.", examples=["hall 2, bay 4"])]
     description: str
 
     @classmethod
@@ -64,6 +65,7 @@ class Asset(BaseModel):
             name=asset.name,
             home_owner=asset.home_owner,
             nature=asset.nature,
+            place=asset.place,
             description=asset.description,
         )
 

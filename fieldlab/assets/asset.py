@@ -34,6 +34,7 @@ class Asset:
     name: str
     home_owner: str
     nature: Nature
+    place: str
     description: str
 
 

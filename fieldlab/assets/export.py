@@ -60,6 +60,7 @@ def _asset(
         "name": entry.name,
         "home_owner": entry.home_owner,
         "nature": entry.nature,
+        "place": entry.place,
         "description": entry.description,
         "topics": entry.topics,
     }

@@ -35,6 +35,7 @@ class AssetEntry:
     name: str
     home_owner: str
     nature: Nature
+    place: str
     description: str
     topics: tuple[str, ...]
 

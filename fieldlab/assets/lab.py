@@ -143,6 +143,7 @@ class DeclaredAsset(_Declared):
     nature: Annotated[
         Nature, Field(description="Whether it stands on the floor or in a computer, or is a recording")
     ] = Nature.REAL
+    place: Annotated[Words, Field(description="Where it stands, in words")] = ""
     description: Words = ""
     type: Annotated[Slug | None, Field(description="The asset type that brings its streams")] = None
     leave_out: Annotated[tuple[StreamName, ...], Field(description="Streams of its type that it lacks")] = ()

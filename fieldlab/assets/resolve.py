@@ -74,6 +74,7 @@ def resolve(lab: Lab, types: AssetTypes) -> Resolution:
                 name=one.name,
                 home_owner=one.home_owner,
                 nature=one.nature,
+                place=one.place,
                 description=one.description,
                 topics=one.topics,
             )

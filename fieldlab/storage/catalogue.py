@@ -26,7 +26,7 @@ _PARTICIPANTS: Final = text(
 
 _ASSETS: Final = text(
     """
-    SELECT slug, name, home_owner, nature, description FROM visible.asset
+    SELECT slug, name, home_owner, nature, place, description FROM visible.asset
     WHERE (CAST(:slug AS text) IS NULL OR slug = :slug) AND slug > :after ORDER BY slug LIMIT :limit
     """
 )
@@ -87,6 +87,7 @@ async def assets(
                 name=row.name,
                 home_owner=row.home_owner,
                 nature=Nature(row.nature),
+                place=row.place,
                 description=row.description,
             )
             for row in found

@@ -29,7 +29,7 @@ _SOURCES: Final = text("SELECT slug, wire, url, options FROM fieldlab.source ORD
 
 _ASSETS: Final = text(
     """
-    SELECT a.slug, a.name, p.slug AS home_owner, a.nature, a.description, a.topics
+    SELECT a.slug, a.name, p.slug AS home_owner, a.nature, a.place, a.description, a.topics
     FROM fieldlab.asset AS a JOIN fieldlab.participant AS p ON p.id = a.home_owner_id ORDER BY a.id
     """
 )
@@ -95,6 +95,7 @@ def read_inventory(connection: Connection) -> Inventory:
                 name=row.name,
                 home_owner=row.home_owner,
                 nature=Nature(row.nature),
+                place=row.place,
                 description=row.description,
                 topics=tuple(row.topics),
             )

@@ -158,6 +158,7 @@ def _inventory(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Inventory:
                 name=row["name"],
                 home_owner=row["home_owner"],
                 nature=Nature(row["nature"]),
+                place=row["place"],
                 description=row["description"],
                 topics=tuple(row["topics"]),
             )

@@ -75,6 +75,7 @@ asset = Table(
         server_default=text("'{}'::text[]"),
         comment="MQTT topic filters, besides the bound topics, on which the devices may publish.",
     ),
+    Column("place", Text, nullable=False, server_default="", comment="Where it stands, in words."),
 )
 
 stream = Table(

@@ -382,6 +382,8 @@ def test_it_cannot_become_more_than_it_is(database: Database, statement: str) ->
     [
         "SELECT visible.plugged_in()",
         """SELECT visible.plug_in('[{"slug": "mine", "wire": "mqtt", "url": "mqtt:", "options": {}}]', '[]', '[]')""",
+        """SELECT visible.enter_asset('{"slug": "mine", "name": "x", "home_owner": "sme-a"}', '[]')""",
+        """SELECT visible.describe_asset('mill-1', '{"name": "mine"}')""",
     ],
 )
 def test_a_participant_neither_reads_nor_changes_what_is_plugged_in(floor: Floor, statement: LiteralString) -> None:

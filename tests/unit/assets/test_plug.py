@@ -20,7 +20,7 @@ def stream(kind: Kind = Kind.NUMBER, unit: str = "1") -> StreamEntry:
 
 
 def asset(*topics: str) -> AssetEntry:
-    return AssetEntry(name="A machine", home_owner="lab", nature=Nature.REAL, description="", topics=topics)
+    return AssetEntry(name="A machine", home_owner="lab", nature=Nature.REAL, place="", description="", topics=topics)
 
 
 LAB = Inventory(
