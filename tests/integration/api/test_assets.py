@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from tests.integration.api.lab import CURRENT, EIGHT, NINE, Floor, hand_over
+from tests.integration.api.test_agreements import agree
 
 PRESS = {
     "slug": "press-1",
@@ -150,3 +151,13 @@ async def test_a_machine_that_is_sent_twice_is_entered_once(quiet_lab: Floor) ->
 async def test_of_two_that_enter_the_same_machine_at_once_one_does(quiet_lab: Floor) -> None:
     answers = await asyncio.gather(*(quiet_lab["lab"].post("/v1/assets", json=PRESS) for _ in range(4)))
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409], [one.text for one in answers]
+
+
+async def test_a_machine_concerns_whoever_has_it_or_is_permitted_something_of_it(lab: Floor) -> None:
+    async def seen(who: str) -> list[str]:
+        return [asset["slug"] for asset in (await lab[who].get("/v1/assets")).json()["items"]]
+
+    assert (await seen("sme-a"), await seen("sme-b"), await seen("researcher")) == (["mill-1"], ["mill-1"], ["robot-1"])
+    await agree(lab)
+    assert await seen("researcher") == ["mill-1", "robot-1"]
+    assert (await lab["researcher"].get("/v1/assets/mill-1")).status_code == 200
