@@ -18,6 +18,7 @@ from fieldlab.readings.instant import Instant
 from fieldlab.storage.database import address
 from fieldlab.storage.spool import Spool
 from fieldlab.storage.write import Writer
+from gateway.admission import admit
 from gateway.descriptions import Descriptions
 from gateway.discoveries import Discoveries
 from gateway.guide import Guide
@@ -48,8 +49,8 @@ async def run(
 
     `directory` holds the spool: a local disk, for this gateway alone. `ready` is called once, with the URL under which
     `/healthz` and `/metrics` answer, when the sources have started. Raises ExcessRights when the database user may do
-    more than a gateway needs, and InvalidSettings for a URL, port or directory that cannot be used. A database that is
-    away is waited for; meanwhile the sources go on, into the spool.
+    more than a gateway needs, and InvalidSettings for a URL, port or directory that cannot be used, or a spool that a
+    later version left. A database that is away is waited for; meanwhile the sources go on, into the spool.
     """
     limits = limits or Limits()
     try:
@@ -62,6 +63,7 @@ async def run(
         _thread("spool") as spooling,
         _thread("write") as writing,
     ):
+        admit(spool)
         tallies, outage, descriptions = _tallies(spool), Outage(), Descriptions(most=limits.discoveries)
         intake = Intake(spool=spool, thread=spooling, limits=limits)
         sources = Sources(

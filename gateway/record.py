@@ -23,8 +23,12 @@ SAMPLE_BYTES: Final = 64
 _MOST_KEPT: Final = 1024 * 1024
 """Bytes of a reject for which the gateway is to blame."""
 
-_VERSION: Final = 2
+FORMAT: Final = 2
+"""The format of the records that are written; they are read in this one and in those before it."""
+
 _HEAD: Final = struct.Struct("<BIII")
+_HEAD_1: Final = struct.Struct("<BII")
+"""The head of format 1, whose addresses stand among the other words."""
 _MOST_REMEMBERED: Final = 64
 """Sets of addresses that are not read anew: a source that says little at a time names the same again and again."""
 _SHORT: Final = 32_768
@@ -131,12 +135,12 @@ def encode(record: Record) -> bytes:
         if everywhere.get(name) is None
     ]
     raws = [reject.raw for reject in record.rejects]
-    head = _HEAD.pack(_VERSION, len(addresses), len(encoded), len(block))
+    head = _HEAD.pack(FORMAT, len(addresses), len(encoded), len(block))
     return b"".join([head, addresses, encoded, *columns, *raws])
 
 
 def decode(body: bytes) -> Record:
-    """Read a record back; raises InvalidInput for bytes that are not one."""
+    """Read a record back, of this build or an earlier one; raises InvalidInput for bytes that are not one."""
     try:
         return _decode(body)
     except (ValueError, KeyError, TypeError, IndexError, struct.error) as error:
@@ -150,14 +154,25 @@ def _addresses(encoded: bytes) -> tuple[str, ...]:
 _remembered: Final = lru_cache(_MOST_REMEMBERED)(_addresses)
 
 
-def _decode(body: bytes) -> Record:
-    version, named, length, count = _HEAD.unpack_from(body)
-    if version != _VERSION:
-        raise ValueError(f"its version is {version}")
+def _words(body: bytes) -> tuple[tuple[str, ...], dict[str, Any], int, int]:
+    """Read a record's addresses and other words; gives, too, how many samples it has and where its columns begin."""
+    written_as, named, length, count = _HEAD.unpack_from(body)
+    if written_as != FORMAT:
+        raise ValueError(f"its format is {written_as}")
     start = _HEAD.size + named
     addresses = (_remembered if named <= _SHORT else _addresses)(body[_HEAD.size : start])
-    at = start + length
-    words = json.loads(body[start:at])
+    return addresses, json.loads(body[start : start + length]), count, start + length
+
+
+def _words_1(body: bytes) -> tuple[tuple[str, ...], dict[str, Any], int, int]:
+    """Do the same with format 1."""
+    _, length, count = _HEAD_1.unpack_from(body)
+    words = json.loads(body[_HEAD_1.size : _HEAD_1.size + length])
+    return tuple(words["addresses"]), words, count, _HEAD_1.size + length
+
+
+def _decode(body: bytes) -> Record:
+    addresses, words, count, at = _words_1(body) if body[0] == 1 else _words(body)
     columns: dict[str, NDArray[Any]] = {}
     for name, kind in _COLUMNS:
         constant = words["everywhere"].get(name)

@@ -27,7 +27,10 @@ class Held(NamedTuple):
 
 
 class Node:
-    """Holds nothing before its birth. Aliases are the node's, metrics the device's (the node itself is device "")."""
+    """Holds nothing before its birth. Metrics and aliases are the device's (the node itself is device "").
+
+    A message of one device cannot reach a metric of another, though aliases are unique in the whole node.
+    """
 
     def __init__(self) -> None:
         self.order: Order | None = None
@@ -37,7 +40,7 @@ class Node:
         self.latest = 0
         """The time of the newest sample, in microseconds."""
         self.held: list[Held] = []
-        self._aliases: dict[int, Definition] = {}
+        self._aliases: dict[str, dict[int, Definition]] = {}
         self._devices: dict[str, dict[str, Definition]] = {}
         self._born: dict[str, tuple[Instant, int | None]] = {}
         self._dead: dict[str, tuple[Instant, tuple[str, ...]]] = {}
@@ -59,12 +62,10 @@ class Node:
         """
         self.order, self.death_number, self.asked = order, number, None
         for device in [device for device, (at, _) in self._born.items() if at < since or not device]:
-            del self._devices[device], self._born[device]
+            del self._devices[device], self._aliases[device], self._born[device]
         for at, seq in self._born.values():
             if seq is not None:
                 order.take(seq % NUMBERS, at)
-        kept = {one.address for metrics in self._devices.values() for one in metrics.values()}
-        self._aliases = {alias: one for alias, one in self._aliases.items() if one.address in kept}
 
     def forget(self) -> None:
         """Know nothing of the node any more, as before its birth."""
@@ -81,17 +82,16 @@ class Node:
 
     def bear(self, device: str, prefix: str, metrics: Iterable[Metric], at: Instant, seq: int | None) -> None:
         """Take the metrics of a birth for those of the device; aliases of its earlier birth mean nothing any more."""
-        gone = {one.address for one in self._devices.get(device, {}).values()}
-        self._aliases = {alias: one for alias, one in self._aliases.items() if one.address not in gone}
         born: dict[str, Definition] = {}
+        aliases: dict[int, Definition] = {}
         for metric in metrics:
             if metric.name is None:
                 continue
             one = Definition(f"{prefix}{metric.name}", metric.data_type or DataType.UNKNOWN)
             born[metric.name] = one
             if metric.alias is not None:
-                self._aliases[metric.alias] = one
-        self._devices[device], self._born[device] = born, (at, seq)
+                aliases[metric.alias] = one
+        self._devices[device], self._aliases[device], self._born[device] = born, aliases, (at, seq)
 
     def definition(self, device: str, metric: Metric) -> Definition | None:
         """Find what a birth said of a metric, by its name or else its alias.
@@ -101,7 +101,7 @@ class Node:
         if metric.name is not None:
             born = self._devices.get(device, {})
             return born.get(metric.name) or born.get(f"DATA/{metric.name}")
-        return None if metric.alias is None else self._aliases.get(metric.alias)
+        return None if metric.alias is None else self._aliases.get(device, {}).get(metric.alias)
 
     def die(self, device: str | None, at: Instant) -> list[str]:
         """Drop a device's metrics, or the whole node's with None; gives the addresses that are stale now."""
@@ -109,12 +109,11 @@ class Node:
         stale: list[str] = []
         for one in dying:
             metrics = self._devices.pop(one, {})
+            self._aliases.pop(one, None)
             self._born.pop(one, None)
             addresses = tuple(definition.address for definition in metrics.values())
             self._dead.setdefault(one, (at, addresses))
             stale.extend(addresses)
-        gone = set(stale)
-        self._aliases = {alias: one for alias, one in self._aliases.items() if one.address not in gone}
         if device is None:
             self.order = None
         return stale

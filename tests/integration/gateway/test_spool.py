@@ -1,5 +1,6 @@
 """What the spool promises: what it took survives, in order; what it cannot take it says, and loses nothing."""
 
+import asyncio
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import pytest
 from fieldlab.errors import InvalidSettings, Unavailable
 from fieldlab.readings.instant import Instant
 from fieldlab.storage.spool import Entry, Held, Spool
+from gateway.admission import admit
+from gateway.process import run
 
 NOW = Instant.parse("2026-11-22T08:00:00Z")
 
@@ -142,3 +145,19 @@ def test_what_is_held_belongs_to_its_batch_until_that_is_written(tmp_path: Path)
         spool.return_held([piece.id], [entry(b"back")], now=NOW)
         assert spool.held() == {}
         assert bodies(spool)[-1] == b"back"
+
+
+async def test_a_gateway_refuses_to_start_on_what_a_later_version_left_and_keeps_it(tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        admit(spool)
+        spool.append([entry(b"of the future", size=3)], now=NOW)
+        admit(spool)
+        spool.keep("format", "99")
+    url = "postgresql://fieldlab_gateway@127.0.0.1:1/fieldlab"
+    with pytest.raises(InvalidSettings, match="left 3 samples in the spool"):
+        await run(database_url=url, directory=tmp_path, stop=asyncio.Event(), port=0)
+    with Spool(tmp_path) as spool:
+        assert bodies(spool) == [b"of the future"]
+        spool.trim(until=spool.last)
+        admit(spool)
+        assert spool.note("format") == "2", "an empty spool is anyone's"

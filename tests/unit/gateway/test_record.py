@@ -1,11 +1,14 @@
 """What goes into the spool comes out of it as it was."""
 
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fieldlab.errors import InvalidInput
-from fieldlab.readings.gap import Gap
+from fieldlab.readings.gap import Cause, Gap
+from fieldlab.readings.instant import Instant
 from fieldlab.readings.reject import Reason, Reject
 from fieldlab.readings.samples import Samples
 from gateway.block import Block
@@ -39,6 +42,30 @@ def test_a_record_reads_back_as_it_was_written(arrived: Samples, refused: list[R
     assert columns(after.block) == columns(before.block)
     assert (after.source, after.received_at, after.rejects, after.gaps) == (7, NOW, tuple(refused), tuple(missing))
     assert after.size == len(arrived) + sum(reject.samples for reject in refused)
+
+
+FORMAT_1 = """
+AUgBAAADAAAAeyJzb3VyY2UiOjcsInJlY2VpdmVkX2F0IjoxNzk1MzM0NDAwMDAwMDAwLCJhZGRyZXNzZXMiOlsibGFiL2EjbiIsImxhYi9cdTAwZTkjdCJdLCJ0
+ZXh0cyI6W1sxXSxbIm9uIl1dLCJlbXB0eSI6WzFdLCJldmVyeXdoZXJlIjp7InJlY2VpdmVkIjoxNzk1MzM0NDAwMDAwMDAwLCJzdGF0dXNlcyI6MCwib3JpZ2lu
+cyI6bnVsbH0sInJlamVjdHMiOltbIm1hbGZvcm1lZCIsIk5vdCBKU09OLiIsMTc5NTMzNDQwMDAwMDAwMCwibGFiL2IiLG51bGwsMSwyXV0sImdhcHMiOltbMTc5
+NTMzNDM5OTk5OTk5MSwxNzk1MzM0NDAwMDAwMDAwLCJzZXNzaW9uX2xvc3QiLG51bGwsbnVsbF1dfQAAAAABAAAAAAAAAABAKt3YYAYAAUAq3dhgBgACQCrd2GAG
+AAAAAAAAAPg/AAAAAAAA+H8AAAAAAAAEQAAAEAAAAP97
+"""
+"""A record as the first builds wrote it."""
+
+
+def test_a_record_of_an_earlier_build_reads_back() -> None:
+    found, at = decode(base64.b64decode(FORMAT_1)), Instant.parse("2026-11-22T08:00:00Z")
+    assert columns(found.block) == [
+        ("lab/a#n", at, at, "1.5", 0, 0),
+        ("lab/é#t", at, at + 1, "on", 0, 16),
+        ("lab/a#n", at, at + 2, "2.5", 0, 0),
+    ]
+    assert found.rejects == (
+        Reject(reason=Reason.MALFORMED, detail="Not JSON.", raw=b"\xff{", received_at=at, address="lab/b"),
+    )
+    assert found.gaps == (Gap(start=Instant(at - 9), until=at, cause=Cause.SESSION_LOST),)
+    assert (found.source, found.received_at) == (7, at)
 
 
 @given(samples(), st.data())
