@@ -331,6 +331,7 @@ ANSWER: Final[Fields] = {
             "gaps": [],
         }
     ],
+    "checkpoint": {"size": 1204, "root": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
     "columns": ["time", "stream", "value", "status", "segment"],
     "rows": [["2026-11-21T08:00:00.000000Z", "0b0e4a4e-5d53-4d0f-9d53-3b7a4f6f3c11", 3.91, 0, 0]],
     "next": None,

@@ -11,8 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fieldlab.errors import Unavailable
-from fieldlab.ownership.access import Checkpoint, End
-from fieldlab.ownership.merkle import EMPTY
+from fieldlab.ownership.access import NOTHING_SEALED, End
 from fieldlab.storage import sealing
 
 _log: Final = logging.getLogger("fieldlab.api")
@@ -31,7 +30,7 @@ class Ends:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._waiting: deque[End] = deque(maxlen=_MOST)
-        self.checkpoint = Checkpoint(size=0, root=EMPTY.hex())
+        self.checkpoint = NOTHING_SEALED
 
     def add(self, end: End) -> None:
         """Take the end of an answer that was noted in the ledger; it is written within about a second."""

@@ -1,5 +1,6 @@
 """An answer on its way out: short ones whole, long ones batch by batch."""
 
+from dataclasses import replace
 from typing import Final
 
 from starlette.responses import Response
@@ -14,7 +15,7 @@ from api.answers.delivery import Delivery
 from api.answers.encoder import Encoder
 from api.answers.media import Format, Medium
 from api.answers.tally import Tally, Tell
-from fieldlab.ownership.access import EndKind
+from fieldlab.ownership.access import Checkpoint, EndKind
 from fieldlab.storage.selection import Answer, Layout
 
 _WHOLE: Final = 4096
@@ -26,6 +27,7 @@ def respond(
     medium: Medium,
     *,
     tell: Tell,
+    checkpoint: Checkpoint,
     next_cursor: str | None,
     next_: str | None,
     decision: str,
@@ -33,8 +35,9 @@ def respond(
 ) -> Response:
     """Write an answer in a medium; `next_` and `decision` are addresses of the next page and of the segments alone.
 
-    `tell` hears how many rows of each segment had left, and why it ended.
+    `tell` hears how many rows of each segment had left, and why it ended; `checkpoint` is the ledger's newest one.
     """
+    answer = replace(answer, checkpoint=checkpoint)
     headers = {"Link": f'<{decision}>; rel="describedby"; type="application/json"', "Vary": "Accept, Accept-Encoding"}
     if next_ is not None:
         headers["Link"] += f', <{next_}>; rel="next"'

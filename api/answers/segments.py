@@ -3,6 +3,7 @@
 from typing import Any
 
 from fieldlab.assets.asset import Stream
+from fieldlab.ownership.access import Checkpoint
 from fieldlab.ownership.segment import Basis, Segment, Shape
 from fieldlab.readings.duration import format_duration
 from fieldlab.storage.selection import Answer
@@ -12,12 +13,13 @@ Document = dict[str, Any]
 
 
 def head(answer: Answer) -> Document:
-    """Give what stands before the rows: the moment of the decision, the streams and the segments."""
+    """Give what stands before the rows: the moment of the decision, the streams, the segments and a checkpoint."""
     ids = {stream.key: str(stream.id) for stream in answer.streams}
     return {
         "decided_at": str(answer.decided_at),
         "streams": [stream_document(stream) for stream in answer.streams],
         "segments": [segment_document(segment, ids[segment.stream]) for segment in answer.segments],
+        "checkpoint": checkpoint_document(answer.checkpoint),
     }
 
 
@@ -39,6 +41,11 @@ def segment_document(segment: Segment, stream: str) -> Document:
             for gap in segment.gaps
         ],
     }
+
+
+def checkpoint_document(checkpoint: Checkpoint) -> Document:
+    """Write a checkpoint of the access ledger."""
+    return {"size": checkpoint.size, "root": checkpoint.root}
 
 
 def basis_document(basis: Basis) -> Document:

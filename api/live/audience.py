@@ -9,11 +9,12 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from api.answers.segments import segment_document, stream_document
+from api.answers.segments import checkpoint_document, segment_document, stream_document
 from api.live.event import Event, Kind, Reason
 from api.live.position import Positions
 from api.live.reader import Missed, Reader
 from fieldlab.assets.asset import Stream
+from fieldlab.ownership.access import Checkpoint
 from fieldlab.ownership.agreement import Agreement
 from fieldlab.ownership.decision import Ask, Decision, Right, decide
 from fieldlab.ownership.scope import ReadScope
@@ -119,8 +120,9 @@ class Audience:
         """Raise OutsideAgreement where the last decision leaves out what the caller said wrongly, or leaves nothing."""
         self._decision.require(self._ask)
 
-    def head(self, place: Place | None, memory: Memory) -> Event:
+    def head(self, place: Place | None, memory: Memory, checkpoint: Checkpoint | None = None) -> Event:
         """Give the event that comes first: the streams, and the segments in force or told before."""
+        sealed = {} if checkpoint is None else {"checkpoint": checkpoint_document(checkpoint)}
         return Event(
             kind=Kind.SEGMENTS,
             position=None if place is None else self.positions.write(place),
@@ -128,6 +130,7 @@ class Audience:
                 "decided_at": str(self._decided_at),
                 "streams": [stream_document(stream) for stream in self._streams],
                 "segments": [self._document(number, shown) for number, shown in memory.told.items()],
+                **sealed,
                 "columns": COLUMNS,
             },
         )

@@ -97,7 +97,7 @@ class Following:
 
     async def _events(self) -> AsyncGenerator[Event, None]:
         audience, reader = self._audience, self._reader
-        yield audience.head(self._start, self._memory)
+        yield audience.head(self._start, self._memory, self._ends.checkpoint)
         if self._lost is not None:
             yield audience.forgotten(self._lost, self._start)
         try:

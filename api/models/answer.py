@@ -1,17 +1,20 @@
 """An answer with measurements, as its JSON looks; written by `api.answers.as_json`, not by pydantic."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
 from api.field import Duration, OpenMoment
+from api.models.accesses import Checkpoint
 from fieldlab.assets.asset import Nature
 from fieldlab.ownership.segment import BasisKind
 from fieldlab.readings.aggregate import Aggregate
 from fieldlab.readings.gap import Cause
 
 Cell = str | float | int | bool | None
+
+_KEEP: Final = "The newest checkpoint of the access ledger; keep one, and whoever changes earlier entries is found out."
 
 
 class AnsweredStream(BaseModel):
@@ -76,6 +79,7 @@ class Decision(BaseModel):
     decided_at: Annotated[OpenMoment, Field(description="The database's clock when it was decided.")]
     streams: list[AnsweredStream]
     segments: list[Segment]
+    checkpoint: Annotated[Checkpoint, Field(description=_KEEP)]
     next: Annotated[str | None, Field(description="The cursor of the next page; null on the last one.")]
 
 
@@ -85,6 +89,7 @@ class Measurements(BaseModel):
     decided_at: Annotated[OpenMoment, Field(description="The database's clock when it was decided.")]
     streams: list[AnsweredStream]
     segments: list[Segment]
+    checkpoint: Annotated[Checkpoint, Field(description=_KEEP)]
     columns: Annotated[
         list[str],
         Field(

@@ -135,6 +135,7 @@ def router() -> APIRouter:
             answer,
             medium,
             tell=desk.ends.add,
+            checkpoint=desk.ends.checkpoint,
             next_cursor=cursor,
             next_=next_,
             decision=query.address(here),

@@ -35,7 +35,13 @@ def router() -> APIRouter:
         async with refusals_noted(scope, desk):
             answer = await read.latest(scope, desk.pool, query.wanted(), ask)
         return respond(
-            answer, medium, tell=desk.ends.add, next_cursor=None, next_=None, decision=query.address("/v1/latest")
+            answer,
+            medium,
+            tell=desk.ends.add,
+            checkpoint=desk.ends.checkpoint,
+            next_cursor=None,
+            next_=None,
+            decision=query.address("/v1/latest"),
         )
 
     return routes

@@ -126,6 +126,7 @@ async def _measurements(request: Request, scope: ReadScope, desk: Desk, query: M
         answer,
         medium,
         tell=desk.ends.add,
+        checkpoint=desk.ends.checkpoint,
         next_cursor=cursor,
         next_=query.address("/v1/measurements", cursor=cursor) if cursor else None,
         decision=query.address("/v1/segments", **settled),
@@ -142,5 +143,6 @@ async def _segments(request: Request, scope: ReadScope, desk: Desk, query: Measu
         selection = replace(query.selection(scope, cursors, ask), kind=AccessKind.SEGMENTS)
         answer = await read.measurements(scope, desk.pool, selection)
     Tally(answer, desk.ends.add).end(EndKind.ANSWERED)
+    answer = replace(answer, checkpoint=desk.ends.checkpoint)
     body = as_json.write_head(answer, query.next(scope, cursors, answer))
     return Response(body, media_type=Format.JSON.value)

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
+from fieldlab.ownership.merkle import EMPTY
 from fieldlab.ownership.segment import Segment
 from fieldlab.readings.instant import Instant
 
@@ -74,6 +75,10 @@ class Checkpoint:
 
     size: int
     root: str
+
+
+NOTHING_SEALED: Final = Checkpoint(size=0, root=EMPTY.hex())
+"""The checkpoint of a ledger without entries."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

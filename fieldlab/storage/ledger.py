@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fieldlab.errors import InvalidInput
 from fieldlab.ownership import merkle
-from fieldlab.ownership.access import Access, AccessKind, Checkpoint, Departure, Leaf, Receipt, Whose
-from fieldlab.ownership.merkle import EMPTY, Cover, Node
+from fieldlab.ownership.access import NOTHING_SEALED, Access, AccessKind, Checkpoint, Departure, Leaf, Receipt, Whose
+from fieldlab.ownership.merkle import Cover, Node
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.storage.columns import fetch
 from fieldlab.storage.transaction import Bound, reading
@@ -162,7 +162,7 @@ async def prove_consistency(scope: ReadScope, engine: AsyncEngine, earlier: int,
 
 async def _checkpoint(bound: Bound) -> Checkpoint:
     row = (await bound.connection.execute(_CHECKPOINT)).one_or_none()
-    return Checkpoint(size=0, root=EMPTY.hex()) if row is None else Checkpoint(size=row.size, root=row.root)
+    return NOTHING_SEALED if row is None else Checkpoint(size=row.size, root=row.root)
 
 
 async def _sized(bound: Bound, size: int | None) -> int:

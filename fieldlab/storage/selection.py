@@ -9,7 +9,7 @@ from uuid import UUID
 import pyarrow as pa
 
 from fieldlab.assets.asset import Stream
-from fieldlab.ownership.access import Access, AccessKind
+from fieldlab.ownership.access import NOTHING_SEALED, Access, AccessKind, Checkpoint
 from fieldlab.ownership.decision import NOTHING_SAID, Ask
 from fieldlab.ownership.interval import Interval
 from fieldlab.ownership.segment import Segment
@@ -109,7 +109,7 @@ class Answer:
     `interval` is the one decided on, also where the last minutes were asked for. `rows` are whole, or one page with
     `next` to go on, or the first batch, where `rest` has the others. Their columns are `time`, those of the question,
     and `segment`: see `fieldlab.storage.columns`. The segments know their origins unless there is a rest. `access` is
-    its entry in the ledger, whose end is still to be told.
+    its entry in the ledger, whose end is still to be told; `checkpoint` the newest one that whoever answers knows.
     """
 
     decided_at: Instant
@@ -120,6 +120,7 @@ class Answer:
     next: Position | None = None
     rest: "Rest | None" = None
     access: Access | None = None
+    checkpoint: Checkpoint = NOTHING_SEALED
 
 
 class Rest(Protocol):

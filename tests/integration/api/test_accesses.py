@@ -1,10 +1,14 @@
 """Every answer with measurements stands in the ledger, for whoever asked and for whoever owns what it gave."""
 
+import io
+import json
 import re
 from typing import Any
 
 import httpx
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from fieldlab.ownership.merkle import leaf_hash, verify_consistency, verify_inclusion
 from tests.integration.api.lab import CURRENT, NINE, SPEED, Floor
@@ -112,6 +116,49 @@ async def test_checkpoints_come_with_answers_and_prove_what_came_after(lab: Floo
     wrongs: list[dict[str, Any]] = [{}, {"index": 0, "earlier": 0}, {"index": 10_000}, {"earlier": 10_000}]
     for wrong in wrongs:
         assert (await lab["sme-a"].get("/v1/accesses/proof", params=wrong)).status_code == 422
+
+
+def checkpoint_of(answer: httpx.Response, format_: str) -> object:
+    """The checkpoint that an answer carries in itself."""
+    match format_:
+        case "json":
+            return answer.json()["checkpoint"]
+        case "ndjson":
+            return json.loads(answer.text.splitlines()[0])["head"]["checkpoint"]
+        case "text/csv;header=comment":
+            return json.loads(answer.text.splitlines()[0].removeprefix("# "))["checkpoint"]
+        case "arrow":
+            metadata = pa.ipc.open_stream(answer.content).schema.metadata
+        case _:
+            metadata = parquet.read_schema(io.BytesIO(answer.content)).metadata
+    return json.loads(metadata[b"fieldlab"])["checkpoint"]
+
+
+@pytest.mark.parametrize("format_", ["json", "ndjson", "text/csv;header=comment", "arrow", "parquet"])
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/v1/measurements", {"limit": 2}),
+        ("/v1/measurements", {"step": "1m", "layout": "wide"}),
+        ("/v1/measurements", {"from": str(NINE)}),
+        ("/v1/latest", {}),
+        ("/v1/segments", {}),
+    ],
+    ids=["a page", "wide", "nothing", "latest", "segments"],
+)
+async def test_every_answer_has_a_checkpoint_beside_its_segments(
+    lab: Floor, path: str, asked: dict[str, Any], format_: str
+) -> None:
+    await entries(lab, "sme-a")
+    await lab["sme-a"].get("/v1/latest", params={"stream": CURRENT})
+    await entries(lab, "sme-a")
+    answer = await lab["sme-a"].get(path, params={"stream": CURRENT, "format": format_, **asked})
+    assert answer.status_code == 200, answer.text
+    size, _, root = answer.headers["ledger-checkpoint"].partition(" ")
+    kept = checkpoint_of(answer, "json" if path == "/v1/segments" else format_)
+    assert kept == {"size": int(size), "root": root}
+    proof = (await lab["sme-b"].get("/v1/accesses/proof", params={"earlier": size})).json()
+    assert proof["earlier"] == kept
 
 
 async def test_the_list_comes_in_pages_and_a_cursor_is_no_one_else_s(lab: Floor) -> None:

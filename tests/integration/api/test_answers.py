@@ -26,7 +26,7 @@ def read_csv(answer: httpx.Response) -> list[list[str]]:
 
 async def test_a_page_of_samples_names_streams_segments_and_columns(lab: Floor) -> None:
     answer = await got(lab, "sme-a", stream=[CURRENT, STATE], from_=str(Instant(NINE - 10 * SECOND)))
-    assert [*json.loads(answer.text)] == ["decided_at", "streams", "segments", "columns", "rows", "next"]
+    assert [*json.loads(answer.text)] == ["decided_at", "streams", "segments", "checkpoint", "columns", "rows", "next"]
     body = answer.json()
     current, state = body["streams"]
     assert (current["asset"], current["name"], current["unit"], current["nature"]) == (
@@ -171,7 +171,7 @@ async def test_segments_are_the_page_without_its_rows(lab: Floor) -> None:
     asked: dict[str, Any] = {"asset": "mill-1", "step": "1m", "limit": 7}
     whole = (await got(lab, "sme-b", **asked)).json()
     alone = (await got(lab, "sme-b", "/v1/segments", **asked)).json()
-    assert set(alone) == {"decided_at", "streams", "segments", "next"}
+    assert set(alone) == {"decided_at", "streams", "segments", "checkpoint", "next"}
     assert (alone["streams"], alone["segments"]) == (whole["streams"], whole["segments"])
     sent = await lab["sme-b"].post("/v1/segments", json=asked)
     assert sent.json()["segments"] == whole["segments"]
