@@ -25,7 +25,7 @@ def discoveries(
     every: Annotated[float, typer.Option(min=0.2, help="Seconds between looks.")] = 1.0,
     admin_database_url: AdminUrl = None,
 ) -> None:
-    """Show addresses that no stream is bound to: latest value, kind and rate; until Ctrl-C."""
+    """Show addresses that no stream is bound to: latest value, kind, rate and what they are; until Ctrl-C."""
     console = Console()
     if once or not console.is_terminal:
         console.print(table(_read(admin_database_url, source)))
@@ -47,6 +47,7 @@ def table(found: Sequence[Discovery]) -> Table:
             "address",
             "kind",
             "unit",
+            "what it is",
             Column("latest", justify="right"),
             Column("rate", justify="right"),
             "last seen",
@@ -56,7 +57,8 @@ def table(found: Sequence[Discovery]) -> Table:
     for one in found:
         rate = f"{one.per_second:.3g}/s" if one.per_second else ""
         latest = one.value if isinstance(one.value, str) else f"{one.value:g}" if one.value is not None else ""
-        row = (one.source, one.address, one.kind, one.unit or "", latest, rate, str(one.last_seen))
+        said = ": ".join(word for word in (one.quantity, one.description) if word)
+        row = (one.source, one.address, one.kind, one.unit or "", said, latest, rate, str(one.last_seen))
         shown.add_row(*(escape(_printable(str(cell))) for cell in row))
     return shown
 

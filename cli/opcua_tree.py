@@ -39,5 +39,7 @@ def _label(node: Found) -> str:
         return f"[bold]{name}[/]"
     span = f"{node.low:g} to {node.high:g}" if node.low is not None and node.high is not None else ""
     access = ", ".join(word for word, has in (("writable", node.writable), ("history", node.history)) if has)
-    said = [escape(node.type), escape(node.unit or ""), span, access if node.readable else "not readable"]
-    return f"{name}  [dim]{'; '.join(word for word in said if word)}[/]  <{escape(node.address)}>"
+    what = escape(node.quantity or "")
+    said = [escape(node.type), escape(node.unit or ""), what, span, access if node.readable else "not readable"]
+    words = f"  {escape(' '.join(node.description.split()))}" if node.description else ""
+    return f"{name}  [dim]{'; '.join(word for word in said if word)}[/]  <{escape(node.address)}>{words}"

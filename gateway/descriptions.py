@@ -1,7 +1,6 @@
 """What sources say of their addresses of their own accord: kept for the discoveries, newest word last."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from threading import Lock
 from typing import Final
 
@@ -32,7 +31,7 @@ class Descriptions:
                 before = known.get(one.address)
                 if before is None and len(known) >= self._most:
                     continue
-                known[one.address] = one if before is None else _over(before, one)
+                known[one.address] = one if before is None else one.over(before)
                 self._fresh[source, one.address] = at
 
     def of(self, source: int, address: str) -> Description | None:
@@ -44,7 +43,3 @@ class Descriptions:
         with self._lock:
             fresh, self._fresh = self._fresh, {}
         return fresh
-
-
-def _over(before: Description, now: Description) -> Description:
-    return replace(now, kind=now.kind or before.kind, unit=now.unit or before.unit)

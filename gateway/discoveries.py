@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from fieldlab.assets.asset import Kind
+from fieldlab.assets.quantity import quantity_of
 from fieldlab.errors import Unavailable
 from fieldlab.readings.instant import SECOND, Instant
 from fieldlab.readings.reject import Reason
@@ -113,12 +114,17 @@ class Discoveries:
         return [self._described(one) for one in noted.values()]
 
     def _described(self, one: Discovery) -> Discovery:
-        """Put in what the source says; its word on the kind counts as long as the values fit it."""
+        """Put in what the source says; its word on the kind counts as long as the values fit it.
+
+        Where it does not say what is measured, and its unit does, that stands there.
+        """
         told = self._descriptions.of(one.source, one.address)
         if told is None:
             return one
         fits = one.samples == 0 or (told.kind is Kind.TEXT) == (one.kind is Kind.TEXT)
-        return replace(one, kind=told.kind if told.kind is not None and fits else one.kind, unit=told.unit)
+        kind = told.kind if told.kind is not None and fits else one.kind
+        quantity = told.quantity or (None if told.unit is None else quantity_of(told.unit))
+        return replace(one, kind=kind, told=replace(told, quantity=quantity))
 
     def _return(self, pieces: Sequence[Held], entries: Sequence[Entry]) -> int:
         if not pieces:

@@ -16,6 +16,11 @@ class Discovery(BaseModel):
     address: Annotated[str, Field(description="Where the source finds it.", examples=["lab/mill-1/telemetry#power"])]
     kind: Annotated[Kind, Field(description="What its latest value is.")]
     unit: Annotated[str | None, Field(description="What its source tells: a UCUM code where it is known.")]
+    quantity: Annotated[str | None, Field(description="What is measured: as its source tells, else by its unit.")]
+    description: Annotated[str | None, Field(description="What its source says of it.")]
+    semantic_id: Annotated[str | None, Field(description="An IRI or IRDI by which its source says what it is.")]
+    low: Annotated[float | None, Field(description="The least that its sensor can show, in the unit.")]
+    high: Annotated[float | None, Field(description="The most that its sensor can show, in the unit.")]
     value: Annotated[float | str | None, Field(description="The latest one; null for what was only announced.")]
     samples: Annotated[int, Field(description="How many were seen.")]
     per_second: Annotated[float | None, Field(description="How often; null until it was seen at two times.")]
@@ -30,6 +35,11 @@ class Discovery(BaseModel):
             address=found.address,
             kind=found.kind,
             unit=found.unit,
+            quantity=found.quantity,
+            description=found.description,
+            semantic_id=found.semantic_id,
+            low=found.low,
+            high=found.high,
             value=found.value,
             samples=found.samples,
             per_second=found.per_second,

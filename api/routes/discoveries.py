@@ -29,7 +29,7 @@ def router() -> APIRouter:
 
     @routes.get("/discoveries", summary="What arrives and is not bound yet")
     async def discoveries(scope: Caller, desk: AtDesk, query: Annotated[_Discoveries, Query()]) -> Page[Discovery]:
-        """List addresses with the latest value, kind, unit and rate, by source and address. Needs `lab:admin`.
+        """List addresses with their latest value, kind, rate and what is told of them, by source. Needs `lab:admin`.
 
         What is shown arrived a second or two ago; it is kept for a day, and stored once it is bound.
         """
@@ -49,9 +49,9 @@ def router() -> APIRouter:
     async def bind(scope: Caller, desk: AtDesk, binding: Annotated[Binding, Body()]) -> Done:
         """Bind one address, those of a pattern, or a whole asset. Needs `lab:admin`.
 
-        Streams that are missing are made, with the kind and unit that were discovered; one that is there and fed by
-        nothing is taken. Samples that came before are stored, each for whoever had the asset at its time. Twice is the
-        same as once.
+        Streams that are missing are made, with kind, unit, quantity, description and range as discovered; one that is
+        there and fed by nothing is taken. Samples that came before are stored, each for whoever had the asset at its
+        time. Twice is the same as once.
         """
         outcome = await plugging.bind(scope, desk.engine, binding.plug(), dry_run=binding.dry_run)
         return Done.of(outcome, dry_run=binding.dry_run)

@@ -13,6 +13,7 @@ from connectors.opcua.address import NodeAddress, PathAddress, Step
 from connectors.opcua.requests import Requests
 from connectors.opcua.units import ucum
 from fieldlab.assets.asset import Kind
+from fieldlab.assets.description import Description, span, worded
 
 _MASK: Final = ua.NodeClass.Object | ua.NodeClass.Variable
 _OF_THE_SERVER: Final = (ObjectIds.Server, ObjectIds.Aliases, ObjectIds.Locations)
@@ -43,6 +44,7 @@ class Found:
     history: bool = False
     description: str = ""
     quantity: str | None = None
+    semantic_id: str | None = None
     children: list["Found"] = field(default_factory=list)
 
     @property
@@ -62,6 +64,21 @@ class Found:
                 return Kind.TEXT
             case _:
                 return None
+
+    @property
+    def described(self) -> Description:
+        """Give what it says of itself under its address by browse path; a structure's parts have their own."""
+        low, high = span(self.low, self.high)
+        return Description(
+            address=self.by_path,
+            kind=self.kind,
+            unit=self.unit,
+            quantity=worded(self.quantity),
+            text=worded(self.description),
+            semantic_id=worded(self.semantic_id),
+            low=low,
+            high=high,
+        )
 
 
 class Browser:
@@ -103,6 +120,7 @@ class Browser:
         await self._describe(variables)
         await self._measure(properties)
         await self._quantify([(node, found) for node, found in variables if found.unit is not None])
+        await self._look_up(variables)
         return top.children
 
     async def subtypes(self, kind: ua.NodeId) -> frozenset[str]:
@@ -151,7 +169,7 @@ class Browser:
         for (_, found), value in zip(properties, values, strict=True):
             match value:
                 case ua.EUInformation():
-                    found.unit = ucum(value.UnitId, value.DisplayName.Text)
+                    found.unit = ucum(value.UnitId, value.DisplayName.Text or value.Description.Text)
                 case ua.Range():
                     found.low, found.high = value.Low, value.High
 
@@ -164,6 +182,21 @@ class Browser:
         for (_, found), references in zip(measured, quantities, strict=True):
             if references:
                 found.quantity = references[0].DisplayName.Text or references[0].BrowseName.Name
+
+    async def _look_up(self, variables: Sequence[tuple[ua.NodeId, Found]]) -> None:
+        """Ask for the entries of dictionaries that say what a variable is (OPC 10000-19, 5.5.2).
+
+        The browse name of such an entry is its IRDI or URI, and its display name may be the property's.
+        """
+        (known,) = await self._requests.read([_id(ObjectIds.HasDictionaryEntry)], AttributeIds.BrowseName)
+        if known is None:
+            return
+        entries = await self._requests.browse([node for node, _ in variables], reference=ObjectIds.HasDictionaryEntry)
+        for (_, found), references in zip(variables, entries, strict=True):
+            if references:
+                found.semantic_id, shown = references[0].BrowseName.Name, references[0].DisplayName.Text
+                if found.quantity is None and shown != found.semantic_id:
+                    found.quantity = shown
 
 
 def _name(one: ua.ReferenceDescription) -> tuple[int, str | None]:

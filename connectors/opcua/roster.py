@@ -15,7 +15,6 @@ from connectors.opcua.offer import Offer
 from connectors.opcua.record import Record
 from connectors.opcua.session import Session
 from connectors.opcua.wanted import Wanted
-from fieldlab.assets.description import Description
 from fieldlab.errors import Unavailable
 from fieldlab.ports import Delivery
 from fieldlab.readings.gap import Cause, Gap
@@ -186,11 +185,7 @@ class Roster:
             _log.warning("Source %s: %s", self._slug, fault)
         if set(self._record.taken) != {one.by_path for one in found}:
             self._record.take(found)
-        described = tuple(
-            Description(address=one.by_path, kind=one.kind, unit=one.unit)
-            for one in found
-            if one.kind is not None or one.unit is not None  # a structure's parts have addresses of their own
-        )
+        described = tuple(told for one in found if not (told := one.described).empty)
         await self._waiting.put(Delivery(samples=Samples(), described=described))
 
     def _tell_of_queues(self, answers: Iterable[Monitored]) -> None:

@@ -57,10 +57,27 @@ class StreamEntry:
     lateness: timedelta | None
 
     @classmethod
-    def of(cls, kind: Kind, unit: str) -> Self:
-        """Make one of which nothing else is known."""
+    def of(
+        cls,
+        kind: Kind,
+        unit: str,
+        *,
+        quantity: str = "",
+        semantic_id: str | None = None,
+        description: str = "",
+        low: float | None = None,
+        high: float | None = None,
+    ) -> Self:
+        """Make one of which no more is known, and of which the gateway's lateness holds."""
         return cls(
-            kind=kind, unit=unit, quantity="", semantic_id=None, description="", low=None, high=None, lateness=None
+            kind=kind,
+            unit=unit,
+            quantity=quantity,
+            semantic_id=semantic_id,
+            description=description,
+            low=low,
+            high=high,
+            lateness=None,
         )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from fieldlab.assets.asset import Kind
 from fieldlab.assets.inventory import AssetEntry, BindingEntry, Inventory, StreamEntry
 from fieldlab.assets.lab import ASSET, STREAM
+from fieldlab.assets.quantity import quantity_of
 from fieldlab.assets.topic import covers, topic_of
 from fieldlab.errors import Conflict, InvalidInput, NotFound
 
@@ -25,11 +26,32 @@ _MARKS: Final = re.compile(r"(\{asset\}|\{stream\}|\*)")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
-    """An address that arrives and is not bound: the kind of its values, and its unit where the source tells one."""
+    """An address that arrives and is not bound: the kind of its values, and what its source says of it.
+
+    `low` and `high` are what its sensor can show, in the unit.
+    """
 
     address: str
     kind: Kind
     unit: str | None = None
+    quantity: str | None = None
+    description: str | None = None
+    semantic_id: str | None = None
+    low: float | None = None
+    high: float | None = None
+
+    def stream(self, unit: str | None) -> StreamEntry:
+        """Make the stream that it feeds; in another `unit` than its own, its range and quantity are not known."""
+        own = unit is None or unit == self.unit
+        return StreamEntry.of(
+            self.kind,
+            unit or self.unit or "1",
+            quantity=(self.quantity if own else quantity_of(unit or "")) or "",
+            semantic_id=self.semantic_id,
+            description=self.description or "",
+            low=self.low if own else None,
+            high=self.high if own else None,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,7 +197,7 @@ def _declared(present: Inventory, plug: Plug, wanted: Sequence[_Wanted]) -> Inve
             refused.append(f"{one.seen.address}: {reference} is fed by {' '.join(fed[reference])} already")
         elif entry is not None and (why := _misfit(entry, one.seen, plug.unit)):
             refused.append(f"{one.seen.address}: {reference} {why}")
-        streams[reference] = entry or StreamEntry.of(one.seen.kind, plug.unit or one.seen.unit or "1")
+        streams[reference] = entry or one.seen.stream(plug.unit)
         bindings[plug.source, one.seen.address] = BindingEntry(stream=reference)
     if refused:
         hint = "Bind such an address alone, with a stream of another name or its right unit."

@@ -23,7 +23,8 @@ _SEEN: Final = text(
 
 _EVERY: Final = text(
     """
-    SELECT s.slug AS source, d.address, d.kind, d.unit, d.value, d.text, d.samples,
+    SELECT s.slug AS source, d.address, d.kind, d.unit, d.quantity, d.description, d.semantic_id, d.low, d.high,
+           d.value, d.text, d.samples,
            CASE WHEN d.samples > 1 THEN (d.samples - 1)
                 / nullif(extract(epoch FROM d.last_seen - d.first_seen), 0)::double precision END AS per_second,
            d.first_seen, d.last_seen
@@ -38,7 +39,7 @@ _EVERY: Final = text(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Discovery:
-    """An address as it was last seen, with its unit where the source tells one.
+    """An address as it was last seen, and what its source says of it, as far as it does.
 
     `per_second` is None until it was seen at two times, `samples` 0 for what was only announced.
     """
@@ -52,6 +53,11 @@ class Discovery:
     per_second: float | None
     first_seen: Instant
     last_seen: Instant
+    quantity: str | None = None
+    description: str | None = None
+    semantic_id: str | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 async def seen(
@@ -86,4 +92,9 @@ def _discovery(row: Row[Any]) -> Discovery:
         per_second=row.per_second,
         first_seen=row.first_seen,
         last_seen=row.last_seen,
+        quantity=row.quantity,
+        description=row.description,
+        semantic_id=row.semantic_id,
+        low=row.low,
+        high=row.high,
     )

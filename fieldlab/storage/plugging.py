@@ -18,7 +18,7 @@ from fieldlab.assets.source import Options, Wire
 from fieldlab.errors import Conflict, NotFound
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.storage.declare import enter, inventory_to_change
-from fieldlab.storage.discoveries import every_discovery
+from fieldlab.storage.discoveries import Discovery, every_discovery
 from fieldlab.storage.transaction import Bound, changing, reading
 
 _SOURCES: Final = text(
@@ -34,7 +34,7 @@ _PLUGGED_IN: Final = text("SELECT visible.plugged_in()")
 
 _SEEN: Final = text(
     """
-    SELECT address, kind, unit FROM visible.discovery
+    SELECT address, kind, unit, quantity, description, semantic_id, low, high FROM visible.discovery
     WHERE source = :source AND (CAST(:address AS text) IS NULL OR address = :address) ORDER BY address
     """
 )
@@ -105,10 +105,7 @@ def bind_discoveries(connection: Connection, plug: Plug) -> Outcome:
     """Do the same for whoever runs the database; the caller's transaction decides whether it lasts."""
     plug.check()
     present = inventory_to_change(connection)
-    seen = [
-        Seen(address=one.address, kind=one.kind, unit=one.unit)
-        for one in every_discovery(connection, source=plug.source, limit=None)
-    ]
+    seen = [_of(one) for one in every_discovery(connection, source=plug.source, limit=None)]
     found = plugged(present, plug, seen)
     return Outcome(plan=Plan(changes=enter(connection, present, found.declared)), left_out=found.left_out)
 
@@ -143,7 +140,20 @@ async def _seen(bound: Bound, plug: Plug | None) -> tuple[Seen, ...]:
     if plug is None:
         return ()
     rows = await bound.connection.execute(_SEEN, {"source": plug.source, "address": plug.address})
-    return tuple(Seen(address=row.address, kind=Kind(row.kind), unit=row.unit) for row in rows)
+    return tuple(_of(row) for row in rows)
+
+
+def _of(row: Row[Any] | Discovery) -> Seen:
+    return Seen(
+        address=row.address,
+        kind=Kind(row.kind),
+        unit=row.unit,
+        quantity=row.quantity,
+        description=row.description,
+        semantic_id=row.semantic_id,
+        low=row.low,
+        high=row.high,
+    )
 
 
 def _inventory(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Inventory:
@@ -183,7 +193,7 @@ def _written(changes: Sequence[Change], declared: Inventory) -> dict[str, str]:
         if ("source", slug) in named
     ]
     streams = [
-        {**_split(reference), "kind": one.kind.value, "unit": one.unit}
+        {**_split(reference), **_plain(one)}
         for reference, one in declared.streams.items()
         if ("stream", reference) in named
     ]
@@ -193,6 +203,18 @@ def _written(changes: Sequence[Change], declared: Inventory) -> dict[str, str]:
         if ("binding", " ".join(place)) in named
     ]
     return {"sources": json.dumps(sources_), "streams": json.dumps(streams), "bindings": json.dumps(bindings)}
+
+
+def _plain(stream: StreamEntry) -> dict[str, object]:
+    return {
+        "kind": stream.kind.value,
+        "unit": stream.unit,
+        "quantity": stream.quantity,
+        "semantic_id": stream.semantic_id,
+        "description": stream.description,
+        "low": stream.low,
+        "high": stream.high,
+    }
 
 
 def _split(reference: str) -> dict[str, str]:

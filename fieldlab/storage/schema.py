@@ -372,6 +372,11 @@ discovery = Table(
     Column("first_seen", _TIME, nullable=False),
     Column("last_seen", _TIME, nullable=False),
     Column("unit", Text),
+    Column("quantity", Text),
+    Column("description", Text),
+    Column("semantic_id", Text),
+    Column("low", Double),
+    Column("high", Double),
 )
 
 access = Table(

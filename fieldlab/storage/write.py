@@ -1,6 +1,6 @@
 """Writing batches of the gateway: one batch is one transaction, and writing it again changes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -10,6 +10,7 @@ import psycopg
 from psycopg import errors
 
 from fieldlab.assets.asset import Kind
+from fieldlab.assets.description import Description
 from fieldlab.errors import Unavailable
 from fieldlab.readings.instant import Instant
 from fieldlab.storage.account import AccountEntry, Fate, account_of
@@ -34,7 +35,8 @@ _OPEN_SPOOL: Final = "SELECT fieldlab.open_spool(%s)"
 # Notes what unbound addresses sent.
 _NOTE_DISCOVERIES: Final = """
     SELECT fieldlab.note_discoveries(%s::integer[], %s::text[], %s::text[], %s::float8[], %s::text[], %s::integer[],
-                                     %s::timestamptz[], %s::timestamptz[], %s::text[], %s)
+                                     %s::timestamptz[], %s::timestamptz[], %s::text[], %s::text[], %s::text[],
+                                     %s::text[], %s::float8[], %s::float8[], %s)
 """
 
 # Adds the entries of batches to the accounts.
@@ -53,7 +55,7 @@ _DURABLE: Final = """
 class Discovery:
     """What an unbound address sent: the newest value, how many samples, and the moments of the first and the last.
 
-    `unit` is what its source tells; an address that its source announced and that has sent nothing has no samples.
+    `told` is what its source says of it; an address that its source announced and that has sent nothing has no samples.
     """
 
     source: int
@@ -64,7 +66,7 @@ class Discovery:
     samples: int
     since: Instant
     seen: Instant
-    unit: str | None = None
+    told: Description | None = None
 
 
 class Writer:
@@ -128,7 +130,7 @@ class Writer:
             [one.samples for one in discoveries],
             [one.since for one in discoveries],
             [one.seen for one in discoveries],
-            [None if one.unit is None else storable(one.unit) for one in discoveries],
+            *_words(one.told for one in discoveries),
         )
         try:
             self._connected().execute(_NOTE_DISCOVERIES, [*columns, most])
@@ -253,3 +255,12 @@ class Writer:
             self._written = row[0] if row else 0
             self._connection = connection
         return self._connection
+
+
+def _words(told: Iterable[Description | None]) -> list[list[object]]:
+    """Give what sources say as columns: unit, quantity, text, semantic id, low, high."""
+    rows = [
+        () if one is None else (one.unit, one.quantity, one.text, one.semantic_id, one.low, one.high) for one in told
+    ]
+    kept = [[storable(word) if isinstance(word, str) else word for word in row or (None,) * 6] for row in rows]
+    return [[row[at] for row in kept] for at in range(6)]

@@ -7,10 +7,10 @@ from connectors.mqtt.decode.json_document import LONGEST_ADDRESS
 from connectors.mqtt.decode.refused import Refused
 from connectors.mqtt.sparkplug.data_type import DataType, Value, kind_of, value_of
 from connectors.mqtt.sparkplug.node import Definition, Node
-from connectors.mqtt.sparkplug.payload import Metric, Payload
+from connectors.mqtt.sparkplug.payload import Metric, Payload, Said
 from connectors.mqtt.sparkplug.topic import Topic
 from connectors.mqtt.sparkplug.unit import ucum_of
-from fieldlab.assets.description import Description
+from fieldlab.assets.description import Description, span, worded
 from fieldlab.readings.origin import Clock, Origin
 from fieldlab.readings.reject import Reason
 from fieldlab.readings.status import BAD, BAD_NO_COMMUNICATION, BAD_NO_DATA, GOOD, signed
@@ -31,7 +31,7 @@ class MetricReader:
     """
 
     def take_birth(self, batch: Batch, message: Message, topic: Topic, payload: Payload, node: Node) -> None:
-        """Learn the metrics of a birth, tell their kinds and units, and take their values."""
+        """Learn the metrics of a birth, tell what they are, and take their values."""
         metrics = [one for one in payload.metrics if not _is_protocol(one.name)]
         for one in metrics:
             if one.name is not None and (len(topic.prefix) + len(one.name) > LONGEST_ADDRESS or "\0" in one.name):
@@ -43,9 +43,9 @@ class MetricReader:
                 detail = "A metric of the birth has no name; a birth must name each."
                 batch.refuse(message, Reason.MALFORMED, detail)
                 continue
-            kind, unit = kind_of(definition.data_type), None if one.unit is None else ucum_of(one.unit)
-            if kind is not None or unit is not None:
-                batch.described.append(Description(address=definition.address, kind=kind, unit=unit))
+            told = _described(definition, one.said)
+            if not told.empty:
+                batch.described.append(told)
             self._take(batch, message, payload, one, definition, node)
 
     def take_data(self, batch: Batch, message: Message, topic: Topic, payload: Payload, node: Node) -> bool:
@@ -104,6 +104,20 @@ class MetricReader:
                 batch.refuse(message, Reason.MALFORMED, detail, address=address)
             case _:
                 _keep(batch, address, value, time, status, origin)
+
+
+def _described(definition: Definition, said: Said) -> Description:
+    low, high = span(said.low, said.high)
+    return Description(
+        address=definition.address,
+        kind=kind_of(definition.data_type),
+        unit=None if said.unit is None else ucum_of(said.unit),
+        quantity=worded(said.quantity),
+        text=worded(said.text),
+        semantic_id=worded(said.semantic_id),
+        low=low,
+        high=high,
+    )
 
 
 def _is_protocol(name: str | None) -> bool:

@@ -5,14 +5,38 @@ from typing import Final, NamedTuple
 
 from google.protobuf.message import DecodeError
 
-from connectors.mqtt.sparkplug.data_type import DataType
+from connectors.mqtt.sparkplug.data_type import DataType, value_of
 from connectors.mqtt.sparkplug.schema import Fields, empty_payload
 
 REBIRTH: Final = "Node Control/Rebirth"
 """The metric by which a host application asks an edge node for its births (6.4.19, 5.16)."""
 
 _DEEPEST: Final = 8
-_UNIT_KEYS: Final = ("engUnit", "engineeringUnit", "unit", "units", "Engineering Units")
+_WORDS: Final = {
+    "unit": ("engUnit", "engineeringUnit", "unit", "units", "Engineering Units"),
+    "text": ("documentation", "description", "Documentation", "Description", "desc", "tooltip"),
+    "quantity": ("quantity", "quantityKind", "Quantity"),
+    "semantic_id": ("semanticId", "semantic_id", "IRDI", "irdi", "Semantic ID"),
+}
+_BOUNDS: Final = {
+    "low": ("engLow", "Engineering Low", "EngLow", "eng_low"),
+    "high": ("engHigh", "Engineering High", "EngHigh", "eng_high"),
+}
+"""The names in use for what a property says of its metric; the specification names none (6.4.14)."""
+
+
+class Said(NamedTuple):
+    """What the properties of a metric say of it; `unit` as it came."""
+
+    unit: str | None = None
+    text: str | None = None
+    quantity: str | None = None
+    semantic_id: str | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+NOTHING: Final = Said()
 
 
 class Metric(NamedTuple):
@@ -26,7 +50,7 @@ class Metric(NamedTuple):
     transient: bool
     null: bool
     raw: object
-    unit: str | None
+    said: Said
     quality: int | None
 
 
@@ -79,7 +103,7 @@ def _metrics(metric: Fields, prefix: str, depth: int) -> Iterator[Metric]:
             for member in metric.template_value.metrics:
                 yield from _metrics(member, f"{name}/", depth + 1)
         return
-    unit, quality = _properties(metric.properties) if metric.HasField("properties") else (None, None)
+    said, quality = _properties(metric.properties) if metric.HasField("properties") else (NOTHING, None)
     yield Metric(
         name,
         metric.alias if metric.HasField("alias") else None,
@@ -89,14 +113,32 @@ def _metrics(metric: Fields, prefix: str, depth: int) -> Iterator[Metric]:
         metric.is_transient,
         metric.is_null,
         None if which is None else getattr(metric, which),
-        unit,
+        said,
         quality,
     )
 
 
-def _properties(properties: Fields) -> tuple[str | None, int | None]:
-    """Find the engineering unit, by the names in use for it, and the quality (6.4.17)."""
+def _properties(properties: Fields) -> tuple[Said, int | None]:
+    """Find what is said of the metric, by the names in use for it, and the quality (6.4.17)."""
     values = dict(zip(properties.keys, properties.values, strict=False))
-    unit = next((values[key].string_value for key in _UNIT_KEYS if key in values and values[key].string_value), None)
     quality = values["Quality"].int_value if "Quality" in values else None
-    return unit, quality
+    if len(values) == ("Quality" in values):
+        return NOTHING, quality
+    words = {
+        name: next((values[key].string_value for key in keys if key in values and values[key].string_value), None)
+        for name, keys in _WORDS.items()
+    }
+    ends = {name: next((_number(values[key]) for key in keys if key in values), None) for name, keys in _BOUNDS.items()}
+    return Said(low=ends["low"], high=ends["high"], **words), quality
+
+
+def _number(value: Fields) -> float | None:
+    """Give a property's number as its type has it, None for another value."""
+    which = value.WhichOneof("value")
+    if value.is_null or which in {None, "string_value", "boolean_value"}:
+        return None
+    try:
+        number = value_of(getattr(value, which), value.type)
+    except ValueError:
+        return None
+    return float(number) if isinstance(number, int | float) else None

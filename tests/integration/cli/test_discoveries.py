@@ -104,6 +104,30 @@ def test_one_address_and_a_whole_asset_are_bound_from_the_terminal(database: Dat
     assert "lab/mill-1/t#spindle.current" in exported
 
 
+def test_what_a_source_says_of_an_address_is_shown_and_stands_in_the_exported_lab(
+    database: Database, tmp_path: Path
+) -> None:
+    lab = tmp_path / "lab.yaml"
+    lab.write_text(LAB)
+    assert fieldlab(database, "apply", str(lab)).exit_code == 0
+    with psycopg.connect(database.admin) as connection:
+        connection.execute(
+            """
+            INSERT INTO fieldlab.discovery (source_id, address, kind, unit, quantity, description, semantic_id, low,
+                                            high, value, samples, first_seen, last_seen)
+            SELECT id, 'x/t#hot', 'number', 'Cel', 'temperature', 'Hot end', '0112/2///61987#ABA565#007', -40,
+                   300, 1, 1, now(), now() FROM fieldlab.source
+            """
+        )
+    assert "temperature: Hot end" in fieldlab(database, "discoveries", "--once").stdout
+    assert fieldlab(database, "bind", "x/t#hot", "mill-1.hot").exit_code == 0
+    exported = fieldlab(database, "export-lab").stdout
+    for line in ("quantity: temperature", "description: Hot end", "0112/2///61987#ABA565#007", "low: -40"):
+        assert line in exported
+    lab.write_text(exported)
+    assert "nothing to change" in fieldlab(database, "apply", str(lab), "--check").stdout
+
+
 def test_what_cannot_be_bound_is_told(database: Database) -> None:
     fieldlab(database, "source", "add", "mqtt://h")
     for words, said in (

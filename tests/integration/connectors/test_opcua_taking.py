@@ -6,9 +6,12 @@ from collections.abc import AsyncIterator
 import pytest
 from asyncua import ua
 from asyncua.common.node import Node
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
 
 from connectors.registry import build
 from fieldlab.assets.asset import Kind
+from fieldlab.assets.description import Description
 from fieldlab.assets.source import Source, Wire
 from fieldlab.ports import Connector
 from fieldlab.readings.reject import Reason
@@ -94,6 +97,39 @@ async def test_what_is_taken_is_described_with_unit_and_kind(mill: Mill) -> None
         path("Mill/Spindle2/Current"): (Kind.NUMBER, "A"),
         path("Mill/Door"): (Kind.BOOLEAN, None),
     }
+
+
+async def test_what_is_taken_says_what_it_is_by_description_range_and_dictionary(mill: Mill) -> None:
+    current = mill.nodes["Spindle1"]
+    await current.write_attribute(
+        AttributeIds.Description, ua.DataValue(ua.Variant(ua.LocalizedText(" Motor current ")))
+    )
+    await current.add_property(0, "EURange", ua.Range(Low=0, High=40))
+    await mill.nodes["Spindle2"].add_property(0, "EURange", ua.Range(Low=0, High=0))
+    irdi = "0112/2///61360_4#AAF726#001"
+    entry = await mill.server.nodes.objects.add_object(
+        ua.NodeId(ua.String("entry"), ua.Int16(mill.index)), ua.QualifiedName(irdi, ua.Int16(0))
+    )
+    await entry.write_attribute(
+        AttributeIds.DisplayName, ua.DataValue(ua.Variant(ua.LocalizedText("electric current")))
+    )
+    await current.add_reference(entry, ObjectIds.HasDictionaryEntry)
+    sink = Sink()
+    async with running(connect(mill, take=[{"path": "Mill/*/Current"}]), sink):
+        await sink.until(lambda: len(sink.described) >= 2, seconds=60)
+    told = {one.address: one for one in sink.described}
+    assert told[path("Mill/Spindle1/Current")] == Description(
+        address=path("Mill/Spindle1/Current"),
+        kind=Kind.NUMBER,
+        unit="A",
+        quantity="electric current",
+        text="Motor current",
+        semantic_id=irdi,
+        low=0.0,
+        high=40.0,
+    )
+    other = told[path("Mill/Spindle2/Current")]
+    assert (other.quantity, other.semantic_id, other.low, other.high) == (None, None, None, None)
 
 
 async def test_what_is_bound_is_taken_once_whichever_way_it_is_named(mill: Mill) -> None:

@@ -229,6 +229,40 @@ async def test_what_a_source_says_of_its_addresses_stands_with_the_discoveries(
         await until(lambda: told(database)["motor"] == ("number", "mA", 2.5, 2))
 
 
+def words(database: Database) -> dict[str, tuple[Any, ...]]:
+    with psycopg.connect(database.admin) as connection:
+        return {
+            address: tuple(rest)
+            for address, *rest in connection.execute(
+                "SELECT address, quantity, description, semantic_id, low, high FROM fieldlab.discovery"
+            ).fetchall()
+        }
+
+
+async def test_what_a_source_says_an_address_is_stands_there_and_its_unit_says_what_it_does_not(
+    database: Database, tmp_path: Path
+) -> None:
+    declare(database)
+    async with gateway(database.gateway, tmp_path) as running:
+        wire = running.wires["mqtt"]
+        described = (
+            Description(
+                address="hot", unit="Cel", text="Hot\0end", semantic_id="0112/2///61987#ABA565#007", high=300.0
+            ),
+            Description(address="motor", unit="kW", quantity="active power", low=0.0, high=7.5),
+            Description(address="count", unit="1"),
+        )
+        wire.hand_over(Delivery(samples=Samples(), described=described))
+        await until(lambda: len(words(database)) == 3)
+        assert words(database) == {
+            "hot": ("temperature", "Hot\u2400end", "0112/2///61987#ABA565#007", None, 300.0),
+            "motor": ("active power", None, None, 0.0, 7.5),
+            "count": (None, None, None, None, None),
+        }
+        wire.hand_over(Delivery(samples=Samples(), described=(Description(address="motor", text="Main drive"),)))
+        await until(lambda: words(database)["motor"] == ("active power", "Main drive", None, 0.0, 7.5))
+
+
 async def test_a_kind_and_unit_that_were_told_outlive_the_process(database: Database, tmp_path: Path) -> None:
     declare(database)
     described = (Description(address="door", kind=Kind.BOOLEAN, unit="1"),)

@@ -26,8 +26,8 @@ FIELDS = {
 def metric(
     name: str | None = None, value: object = None, data_type: DataType = DataType.DOUBLE, **fields: object
 ) -> Fields:
-    """Write a metric; `unit` and `quality` are properties, the other fields those of the specification."""
-    unit, quality = fields.pop("unit", None), fields.pop("quality", None)
+    """Write a metric; `unit`, `quality` and `said` are properties, the other fields those of the specification."""
+    unit, quality, said = fields.pop("unit", None), fields.pop("quality", None), fields.pop("said", {})
     one: Fields = empty_payload().metrics.add()
     for key, given in fields.items():
         setattr(one, key, given)
@@ -40,6 +40,12 @@ def metric(
     if unit is not None:
         one.properties.keys.append("engUnit")
         one.properties.values.add(type=DataType.STRING, string_value=unit)
+    for key, given in said.items() if isinstance(said, dict) else ():
+        one.properties.keys.append(key)
+        if isinstance(given, str):
+            one.properties.values.add(type=DataType.STRING, string_value=given)
+        else:
+            one.properties.values.add(type=DataType.DOUBLE, double_value=given)
     if quality is not None:
         one.properties.keys.append("Quality")
         one.properties.values.add(type=DataType.INT32, int_value=quality)

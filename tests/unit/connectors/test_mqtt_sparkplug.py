@@ -52,6 +52,28 @@ def test_births_give_values_and_say_kind_and_unit() -> None:
     assert node.rejects == device.rejects == []
 
 
+def test_births_say_what_a_metric_is_where_their_properties_do() -> None:
+    said = {"documentation": " Hot end \n", "quantity": "temperature", "irdi": "0112/2///61987#ABA565#007"}
+    batch = Edge().birth(
+        metric("hot", 21.5, unit="°C", said={**said, "engLow": -40.0, "engHigh": 300.0}),
+        metric("odd", 1.0, said={"engLow": 5.0, "engHigh": float("nan"), "description": ""}),
+    )
+    assert batch.described == [
+        Description(
+            address=f"{CELL}hot",
+            kind=Kind.NUMBER,
+            unit="Cel",
+            quantity="temperature",
+            text="Hot end",
+            semantic_id="0112/2///61987#ABA565#007",
+            low=-40.0,
+            high=300.0,
+        ),
+        Description(address=f"{CELL}odd", kind=Kind.NUMBER),
+    ]
+    assert batch.rejects == []
+
+
 def test_data_are_known_by_alias_or_name(edge: Edge) -> None:
     batch = edge.send(
         "DDATA",
