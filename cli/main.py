@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from cli import accounts, apply, bind, devices, discoveries, keys, ledger, migrate, score, sources, take_out
+from cli import accounts, apply, bind, devices, discoveries, keys, ledger, migrate, score, sources, take_out, tenures
 from cli.demo import command as demo
 from cli.processes import api, gateway
 from cli.simulate.command import simulate
@@ -35,6 +35,7 @@ app.command("discoveries")(discoveries.discoveries)
 app.command("bind")(bind.bind)
 app.command("accounts")(accounts.accounts)
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(tenures.app, name="tenure")
 app.command("take-out")(take_out.take_out)
 app.command("gateway")(gateway)
 app.command("api")(api)

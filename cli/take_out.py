@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from fieldlab.errors import Conflict, FieldlabError, InvalidSettings, Unavailable
+from cli.lab_client import Api, Token, answered, asking
+from fieldlab.errors import Conflict, Unavailable
 
 _PAUSE: Final = 0.5
 _CHUNK: Final = 1 << 18
@@ -17,46 +18,36 @@ _WAITING: Final = ("queued", "running")
 
 def take_out(
     file: Annotated[Path, typer.Argument(help="Where to put the ZIP.", dir_okay=False)],
-    api: Annotated[str, typer.Option(envvar="FIELDLAB_API", show_envvar=True, help="The query service's address.")],
-    token: Annotated[
-        str, typer.Option(envvar="FIELDLAB_TOKEN", show_envvar=True, help="A key of the participant with data:read.")
-    ],
+    api: Api,
+    token: Token,
 ) -> None:
     """Take out everything that is yours: measurements as Parquet, manifest, agreements, bookings and ledger.
 
     A download that broke off goes on when the command is run again.
     """
-    import httpx
-
-    headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
-    try:
-        with (
-            httpx.Client(base_url=api, headers=headers, timeout=60) as client,
-            Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), transient=True) as bar,
-        ):
-            shown = _made(client, file, bar)
-            _download(client, shown, file, bar)
-    except httpx.UnsupportedProtocol:
-        raise InvalidSettings(f"{api!r} is no address; write it like http://127.0.0.1:8000.") from None
-    except httpx.TransportError as error:
-        raise Unavailable(f"{api} cannot be reached: {error}. Run the command again; it goes on.") from None
+    with (
+        asking(api, token) as client,
+        Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), transient=True) as bar,
+    ):
+        shown = _made(client, file, bar)
+        _download(client, shown, file, bar)
     typer.echo(f"{file}: {shown['size']:,} bytes, {shown['rows']:,} rows, SHA-256 {shown['sha256']}")
 
 
 def _made(client: Any, file: Path, bar: Progress) -> dict[str, Any]:  # noqa: ANN401 - httpx is imported when it is needed
     """Find the export that is under way, or whose download broke off, or ask for one; wait until it is ready."""
-    listed = _answer(client.get("/v1/exports"))["items"]
+    listed = answered(client.get("/v1/exports"))["items"]
     mine = [
         one
         for one in listed
         if one["question"].get("everything")
         and (one["state"] in _WAITING or (one["state"] == "ready" and _part(file, one).exists()))
     ]
-    shown = mine[0] if mine else _answer(client.post("/v1/exports", json={"everything": True}))
+    shown = mine[0] if mine else answered(client.post("/v1/exports", json={"everything": True}))
     task = bar.add_task("making the package", total=None)
     while shown["state"] in _WAITING:
         time.sleep(_PAUSE)
-        shown = _answer(client.get(f"/v1/exports/{shown['id']}"))
+        shown = answered(client.get(f"/v1/exports/{shown['id']}"))
     bar.remove_task(task)
     if shown["state"] != "ready":
         raise Conflict(f"There is no package: {shown['detail']}")
@@ -71,7 +62,7 @@ def _download(client: Any, shown: dict[str, Any], file: Path, bar: Progress) -> 
         with client.stream("GET", shown["package"], headers=headers) as answer:
             if answer.is_error:
                 answer.read()
-                _answer(answer)
+                answered(answer)
             goes_on = answer.status_code == 206  # noqa: PLR2004 - Partial Content
             task = bar.add_task(file.name, total=shown["size"], completed=there if goes_on else 0)
             with part.open("ab" if goes_on else "wb") as target:
@@ -90,11 +81,3 @@ def _download(client: Any, shown: dict[str, Any], file: Path, bar: Progress) -> 
 
 def _part(file: Path, shown: dict[str, Any]) -> Path:
     return file.with_name(f"{file.name}.{shown['id'][:8]}.part")
-
-
-def _answer(answer: Any) -> dict[str, Any]:  # noqa: ANN401 - as above
-    if answer.is_error:
-        problem = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-        raise FieldlabError(problem.get("detail", f"{answer.url} answered {answer.status_code}."))
-    document: dict[str, Any] = answer.json()
-    return document

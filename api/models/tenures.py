@@ -11,8 +11,9 @@ from fieldlab.assets.name import SLUG, STREAM_NAME
 from fieldlab.ownership import tenure as tenures
 from fieldlab.ownership.interval import Interval
 from fieldlab.readings.instant import FOREVER
-from fieldlab.storage.tenures import Part, StreamTenure
-from fieldlab.storage.tenures import TenureEvent as Event
+from fieldlab.storage.amendment import Part
+from fieldlab.storage.tenure_events import TenureEvent as Event
+from fieldlab.storage.tenures import StreamTenure
 
 
 class Tenure(BaseModel):

@@ -8,7 +8,7 @@ from api.desk import AtDesk
 from api.field import SlugText
 from api.guarded import Caller, guarded_router
 from api.models.tenures import TrialBooking, TrialBookings, TrialExtension, TrialReturn
-from fieldlab.storage import tenures as storage
+from fieldlab.storage import trials as storage
 
 _CONFLICT: Final[dict[int | str, dict[str, Any]]] = {
     409: {"description": "Some of it is booked then, or nothing is; it is not said what, nor by whom"}
@@ -23,10 +23,11 @@ def router() -> APIRouter:
 
     @routes.post("/trials", status_code=201, summary="Book machines for a trial", responses=_CONFLICT)
     async def book_trial(scope: Caller, desk: AtDesk, booking: Annotated[TrialBooking, Body()]) -> TrialBookings:
-        """Give a participant several machines, or single streams, for time that nobody has booked. Needs `lab:admin`.
+        """Give a participant several machines, or single streams, for time that nobody has booked.
 
-        All of it is entered, or nothing. What is measured in `[from, until)` is the participant's from then on. The
-        same slug books more for the same participant, now or at another time.
+        Needs `tenures:write` for machines of your own, or `lab:admin`. All of it is entered, or nothing. What is
+        measured in `[from, until)` is the participant's from then on. The same slug books more for the same
+        participant, now or at another time.
         """
         changed = await storage.book(scope, desk.engine, booking.parts(), booking.booking())
         return TrialBookings.of(booking.slug, changed)
@@ -35,17 +36,21 @@ def router() -> APIRouter:
     async def extend_trial(
         scope: Caller, desk: AtDesk, slug: Slug, longer: Annotated[TrialExtension, Body()]
     ) -> TrialBookings:
-        """Let the last booking of each of its streams end later, if nobody has booked that time. Needs `lab:admin`.
+        """Let the last booking of each of its streams end later, if nobody has booked that time.
 
-        All of them are extended, or none.
+        Needs `tenures:write` for what it has of machines of your own, or `lab:admin`. All are extended, or none.
         """
-        return TrialBookings.of(slug, await storage.extend_trial(scope, desk.engine, slug, longer.until))
+        return TrialBookings.of(slug, await storage.extend(scope, desk.engine, slug, longer.until))
 
     @routes.post("/trials/{slug}/returns", status_code=201, summary="End a trial early", responses=_CONFLICT)
     async def return_trial(
         scope: Caller, desk: AtDesk, slug: Slug, ending: Annotated[TrialReturn, Body()]
     ) -> TrialBookings:
-        """End its bookings that are in force at a time; the rest is the home owners' again. Needs `lab:admin`."""
-        return TrialBookings.of(slug, await storage.return_trial(scope, desk.engine, slug, ending.at))
+        """End its bookings that are in force at a time; the rest is the home owners' again.
+
+        Needs `tenures:write` for a trial of your own, or from now on for what it has of machines of your own; else
+        `lab:admin`.
+        """
+        return TrialBookings.of(slug, await storage.return_early(scope, desk.engine, slug, ending.at))
 
     return routes

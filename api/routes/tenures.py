@@ -11,6 +11,7 @@ from api.guarded import Caller, guarded_router
 from api.models.page import ListQuery, Page, page
 from api.models.tenures import Correction, Extension, HandOver, Return, Tenure, TenureEvent, Timelines
 from fieldlab.readings.instant import Instant
+from fieldlab.storage import hand_overs, tenure_events
 from fieldlab.storage import tenures as storage
 from fieldlab.storage.tenures import StreamTenure
 
@@ -38,7 +39,10 @@ def router() -> APIRouter:
 
     @routes.get("/tenures", summary="Who owns what a stream produces, when")
     async def tenures(scope: Caller, desk: AtDesk, query: Annotated[_Query, Query()]) -> Page[Tenure]:
-        """Your own tenures by asset, stream and time; all of them with the scope `lab:admin`."""
+        """Your own tenures by asset, stream and time.
+
+        With `tenures:write` those of the machines that are yours as well; all of them with `lab:admin`.
+        """
         return await page(
             scope,
             desk.cursors,
@@ -55,35 +59,44 @@ def router() -> APIRouter:
         "/assets/{slug}/hand-overs", status_code=201, summary="Give a machine to a participant", responses=_CONFLICT
     )
     async def hand_over(scope: Caller, desk: AtDesk, slug: SlugText, booking: Annotated[HandOver, Body()]) -> Timelines:
-        """Give a machine, or some of its streams, to a participant for time that nobody has booked. Needs `lab:admin`.
+        """Give a machine, or some of its streams, to a participant for time that nobody has booked.
 
-        What is measured in `[from, until)` is theirs from then on, however late it arrives.
+        What is measured in `[from, until)` is theirs from then on, however late it arrives. Needs `tenures:write` for a
+        machine of your own, or `lab:admin`.
         """
-        changed = await storage.hand_over(scope, desk.engine, slug, booking.booking(), streams=booking.streams)
+        changed = await hand_overs.hand_over(scope, desk.engine, slug, booking.booking(), streams=booking.streams)
         return Timelines(items=[Tenure.of(entry) for entry in changed])
 
     @routes.post("/assets/{slug}/returns", status_code=201, summary="End a booking early", responses=_CONFLICT)
     async def give_back(scope: Caller, desk: AtDesk, slug: SlugText, ending: Annotated[Return, Body()]) -> Timelines:
-        """End the booking that is in force at a time; the rest of it is the home owner's again. Needs `lab:admin`."""
-        changed = await storage.return_early(scope, desk.engine, slug, ending.at, streams=ending.streams)
+        """End the booking that is in force at a time; the rest of it is the home owner's again.
+
+        Needs `tenures:write` for a booking of your own, or from now on for a machine of your own; else `lab:admin`.
+        """
+        changed = await hand_overs.return_early(scope, desk.engine, slug, ending.at, streams=ending.streams)
         return Timelines(items=[Tenure.of(entry) for entry in changed])
 
     @routes.post("/assets/{slug}/extensions", status_code=201, summary="Let a booking last longer", responses=_CONFLICT)
     async def extend(scope: Caller, desk: AtDesk, slug: SlugText, longer: Annotated[Extension, Body()]) -> Timelines:
-        """Let the booking that is in force at a time end later, if nobody has booked that time. Needs `lab:admin`."""
-        changed = await storage.extend(scope, desk.engine, slug, longer.at, longer.until, streams=longer.streams)
+        """Let the booking that is in force at a time end later, if nobody has booked that time.
+
+        Needs `tenures:write` for a machine of your own, or `lab:admin`.
+        """
+        changed = await hand_overs.extend(scope, desk.engine, slug, longer.at, longer.until, streams=longer.streams)
         return Timelines(items=[Tenure.of(entry) for entry in changed])
 
     @routes.post(
         "/assets/{slug}/corrections", status_code=201, summary="Put a wrong booking right", responses=_CONFLICT
     )
     async def correct(scope: Caller, desk: AtDesk, slug: SlugText, right: Annotated[Correction, Body()]) -> Timelines:
-        """Say that a booking was entered wrongly, and what it was in truth. Needs `lab:admin`.
+        """Say that a booking was entered wrongly, and what it was in truth.
 
-        It holds for all later reads at once, of the past too. Whoever lost or gained time is told in the ledger, and
-        who gained it finds there each answer that had been served of it: `GET /v1/accesses`.
+        Needs `tenures:write` to say that a booking of your own never was, or to correct what is still to come on a
+        machine of your own; `lab:admin` for anything else. It holds for all later reads at once, of the past too.
+        Whoever lost or gained time is told in the ledger, and who gained it finds there each answer that had been
+        served of it: `GET /v1/accesses`.
         """
-        changed = await storage.correct(
+        changed = await hand_overs.correct(
             scope, desk.engine, slug, right.at, right.right(), reason=right.reason, streams=right.streams
         )
         return Timelines(items=[Tenure.of(entry) for entry in changed])
@@ -94,14 +107,14 @@ def router() -> APIRouter:
     ) -> Page[TenureEvent]:
         """Every hand-over, extension, return and correction, newest first, which nobody can edit.
 
-        You see your own part of each; all of it with the scope `lab:admin`.
+        You see your own part of each; all of it with `tenures:write` where the machine is yours, and with `lab:admin`.
         """
         return await page(
             scope,
             desk.cursors,
             query,
             route=f"history of {slug}",
-            fetch=lambda after, limit: storage.events(
+            fetch=lambda after, limit: tenure_events.events(
                 scope, desk.engine, slug, before=int(after[0]) if after else None, limit=limit
             ),
             place=lambda event: [event.id],

@@ -21,7 +21,7 @@ from fieldlab.ownership.scope import ReadScope
 from fieldlab.ownership.tenure import Tenure
 from fieldlab.ownership.terms import Declared, Enforced, Terms
 from fieldlab.readings.instant import MINUTE, SECOND, Instant
-from fieldlab.storage import agreements, catalogue, keys, tenures
+from fieldlab.storage import agreements, catalogue, hand_overs, keys, tenures
 from fieldlab.storage.database import open_async_engine, open_engine
 from fieldlab.storage.declare import declare
 from fieldlab.storage.extent import newest
@@ -38,7 +38,11 @@ WHO: Final = {
     "operator": ("lab", _READ | {Permission.LAB_ADMIN}, "runs the lab: books machines, sees no tenant's values"),
     "sme-a": ("sme-a", _READ, "had the mill until the hand-over"),
     "sme-b": ("sme-b", _READ, "has the mill since the hand-over"),
-    "researcher": ("researcher", _READ, "owns the robot; sees sme-a's part of the mill by the minute, by agreement"),
+    "researcher": (
+        "researcher",
+        _READ | {Permission.TENURES_WRITE},
+        "owns the robot; sees sme-a's part of the mill by the minute, by agreement",
+    ),
 }
 """For each name: the participant, what its token allows, and a line for people."""
 
@@ -99,12 +103,12 @@ async def prepare(database: Database, ports: Ports, directory: Path, now: Instan
 
 async def _book(operator: ReadScope, api: AsyncEngine, first: Instant, middle: Instant) -> None:
     with suppress(TenureConflict):
-        await tenures.return_early(operator, api, MILL, first)
+        await hand_overs.return_early(operator, api, MILL, first)
     for owner, start, until in (("sme-a", first, middle), ("sme-b", middle, Instant(middle + _BOOKED))):
         booking = Tenure(
             owner=owner, trial=f"first-cut-{owner}", booked=True, interval=Interval(start=start, until=until)
         )
-        await tenures.hand_over(operator, api, MILL, booking)
+        await hand_overs.hand_over(operator, api, MILL, booking)
 
 
 async def _last_of_sme_a(operator: ReadScope, api: AsyncEngine, now: Instant) -> Interval:

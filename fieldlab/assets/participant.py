@@ -21,6 +21,7 @@ class Permission(StrEnum):
     DATA_ERASE = "data:erase"
     AGREEMENTS_WRITE = "agreements:write"
     DEVICES_WRITE = "devices:write"
+    TENURES_WRITE = "tenures:write"
     LAB_ADMIN = "lab:admin"
 
 

@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
 from fieldlab.assets.asset import Nature
 from fieldlab.assets.difference import Change, Mark, Property
@@ -17,7 +17,7 @@ from fieldlab.ownership import tenure as timelines
 from fieldlab.ownership.booking import joined, missing, remaining
 from fieldlab.ownership.interval import Interval
 from fieldlab.ownership.tenure import Tenure, Timeline
-from fieldlab.readings.instant import FOREVER, NEVER, Instant
+from fieldlab.storage.tenures import moment, tenure_of, written
 
 PRINCIPAL: Final = "fieldlab apply"
 """Who stands in the history of tenures for what a declaration booked."""
@@ -154,7 +154,7 @@ def _book(
                 )
             yield _change(Mark.ADDED, booking, part)
     removed = [id_ for stream, before in streams.items() for one, id_ in before.items() if one not in after[stream]]
-    added = [_written(stream, one) for stream, before in streams.items() for one in after[stream] if one not in before]
+    added = [written(stream, one) for stream, before in streams.items() for one in after[stream] if one not in before]
     if added:
         gone = connection.scalar(_TAKE_OUT, {"ids": removed})
         new = connection.scalar(_PUT_IN, {"rows": json.dumps(added)})
@@ -175,7 +175,7 @@ def _timelines(connection: Connection, assets: list[str]) -> dict[str, Streams]:
     found: dict[str, Streams] = defaultdict(dict)
     rows = connection.execute(_TIMELINES, {"assets": assets})
     for (asset, stream), tenures in groupby(rows, key=lambda row: (row.asset, row.stream_id)):
-        found[asset][stream] = {_tenure(row): row.id for row in tenures}
+        found[asset][stream] = {tenure_of(row): row.id for row in tenures}
     return found
 
 
@@ -183,8 +183,8 @@ def _returned(connection: Connection, assets: list[str]) -> dict[tuple[str, str]
     """Give for trial and machine the time that was booked and given back."""
     found: dict[tuple[str, str], list[Interval]] = defaultdict(list)
     for row in connection.execute(_RETURNS, {"assets": assets}):
-        kept = [Interval(start=_moment(start), until=_moment(until)) for start, until in row.kept]
-        found[row.trial, row.asset] += remaining(Interval(start=_moment(row.start), until=_moment(row.until)), kept)
+        kept = [Interval(start=moment(start), until=moment(until)) for start, until in row.kept]
+        found[row.trial, row.asset] += remaining(Interval(start=moment(row.start), until=moment(row.until)), kept)
     return found
 
 
@@ -202,23 +202,3 @@ def _kept(present: Inventory, declared: Inventory) -> Iterator[Change]:
 def _change(mark: Mark, booking: Booking, part: Interval) -> Change:
     times = tuple(Property(name=name, old=None, new=at) for name, at in (("from", part.start), ("until", part.until)))
     return Change(mark=mark, kind="booking", name=str(booking), properties=times)
-
-
-def _tenure(row: Row[Any]) -> Tenure:
-    interval = Interval(start=row.start, until=row.until)
-    return Tenure(owner=row.owner, trial=row.trial, booked=row.booked, interval=interval)
-
-
-def _written(stream: int, tenure: Tenure) -> dict[str, object]:
-    return {
-        "stream": stream,
-        "owner": tenure.owner,
-        "trial": tenure.trial,
-        "start": str(tenure.interval.start),
-        "until": str(tenure.interval.until),
-        "booked": tenure.booked,
-    }
-
-
-def _moment(text_: str) -> Instant:
-    return {"infinity": FOREVER, "-infinity": NEVER}.get(text_) or Instant.parse(text_)

@@ -2,8 +2,9 @@
 
 import asyncio
 
+from fieldlab.assets.participant import Permission
 from fieldlab.readings.instant import MINUTE, Instant
-from tests.integration.api.lab import CURRENT, EIGHT, NINE, TEN, Floor, Row, hand_over
+from tests.integration.api.lab import CURRENT, DATA, EIGHT, JOINT, NINE, TEN, Floor, Row, hand_over
 
 
 async def test_a_hand_over_answers_with_the_timelines_that_it_made(quiet_lab: Floor) -> None:
@@ -99,3 +100,29 @@ async def test_data_measured_before_the_hand_over_was_entered_changes_hands_with
     await hand_over(quiet_lab, "mill-1", "sme-a", EIGHT, NINE)
     assert not (await quiet_lab["lab"].get("/v1/measurements", params={"stream": CURRENT})).json()["rows"]
     assert (await quiet_lab["sme-a"].get("/v1/measurements", params={"stream": CURRENT})).json()["rows"]
+
+
+async def test_an_owner_lends_its_own_machine_and_is_told_nothing_of_another_s(quiet_lab: Floor) -> None:
+    lending = {who: quiet_lab.issue(who, DATA | {Permission.TENURES_WRITE}) for who in ("researcher", "sme-a")}
+    body = {"to": "sme-a", "from": str(EIGHT), "until": str(NINE), "trial": "grip"}
+    async with quiet_lab.client(lending["researcher"]) as owner, quiet_lab.client(lending["sme-a"]) as tenant:
+        lent = await owner.post("/v1/assets/robot-1/hand-overs", json={**body, "streams": ["joint_1"]})
+        assert lent.status_code == 201, lent.text
+        assert [one["owner"] for one in lent.json()["items"]] == ["researcher", "sme-a", "researcher"]
+        assert JOINT in (await tenant.get("/v1/trials/grip")).json()["streams"]
+        taken = await owner.post("/v1/assets/robot-1/hand-overs", json={**body, "to": "sme-b", "trial": None})
+        assert (taken.status_code, taken.json()["type"]) == (409, "/problems/tenure-conflict")
+        assert "sme-a" not in taken.text
+        early = {"at": str(Instant(NINE - 10 * MINUTE))}
+        refused = await owner.post("/v1/assets/robot-1/returns", json={**early, "streams": ["joint_1"]})
+        assert refused.status_code == 403, refused.text
+        shown = [(one["stream"], one["owner"]) for one in (await owner.get("/v1/tenures")).json()["items"]]
+        assert ("joint_1", "sme-a") in shown
+        given = await tenant.post("/v1/assets/robot-1/returns", json=early)
+        assert given.status_code == 201, given.text
+        answers = [
+            await owner.post(f"/v1/assets/{asset}/hand-overs", json=body, headers={"X-Request-Id": "same"})
+            for asset in ("mill-1", "mill-9")
+        ]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert answers[0].text.replace("mill-1", "…") == answers[1].text.replace("mill-9", "…")

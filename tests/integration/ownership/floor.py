@@ -20,7 +20,7 @@ from fieldlab.ownership.interval import Interval
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.ownership.tenure import Tenure
 from fieldlab.readings.instant import FOREVER, Instant
-from fieldlab.storage import keys, tenures
+from fieldlab.storage import hand_overs, keys
 from fieldlab.storage.database import adapt, open_async_engine, open_engine
 from fieldlab.storage.declare import declare
 from fieldlab.storage.pool import Pool, open_pool
@@ -132,7 +132,7 @@ async def floor_in(database: Database) -> AsyncIterator[Floor]:
             booking = Tenure(
                 owner=owner, trial=f"trial-of-{owner}", interval=Interval(start=start, until=until), booked=True
             )
-            await tenures.hand_over(scopes["lab"], engine, "mill-1", booking)
+            await hand_overs.hand_over(scopes["lab"], engine, "mill-1", booking)
         async with open_pool(database.api, name="tests of ownership", connections=4) as pool:
             yield Floor(database=database, engine=engine, pool=pool, tokens=tokens, scopes=scopes, streams=streams)
     finally:

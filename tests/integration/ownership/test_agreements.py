@@ -19,7 +19,7 @@ from fieldlab.ownership.segment import BasisKind
 from fieldlab.ownership.tenure import Tenure
 from fieldlab.ownership.terms import DataFormat, Declared, Enforced, Terms
 from fieldlab.readings.instant import FOREVER, MINUTE, NEVER, SECOND, Instant
-from fieldlab.storage import agreements, catalogue, read, tenures
+from fieldlab.storage import agreements, catalogue, hand_overs, read
 from fieldlab.storage.selection import Answer, Selection
 from tests.integration.ownership.floor import CURRENT, JOINT, MONDAY, STATE, TUESDAY, WEDNESDAY, Floor
 from tests.integration.ownership.pact import WEEK, Wanted, offer, pact, request, sign, writing
@@ -64,7 +64,7 @@ class TestWhatItOpens:
         await pact(lab)
         before = times(await ask(lab, "outsider"))
         later = Interval(start=Instant(WEDNESDAY + 60 * MINUTE), until=Instant(WEDNESDAY + 120 * MINUTE))
-        await tenures.hand_over(
+        await hand_overs.hand_over(
             lab.scopes["lab"], lab.engine, "mill-1", Tenure(owner="sme-b", interval=later, booked=True)
         )
         lab.store(CURRENT, [(later.start, 1.0)])
@@ -78,7 +78,7 @@ class TestWhatItOpens:
 
     async def test_is_one_trial_alone_where_it_names_one(self, lab: Floor) -> None:
         again = Interval(start=WEDNESDAY, until=Instant(WEDNESDAY + MINUTE))
-        await tenures.hand_over(
+        await hand_overs.hand_over(
             lab.scopes["lab"], lab.engine, "mill-1", Tenure(owner="sme-a", interval=again, booked=True, trial="second")
         )
         await pact(lab, trial="second")
@@ -290,7 +290,7 @@ async def test_a_hand_over_against_an_approval_gives_nobody_else_s_data(lab: Flo
     booking = Tenure(owner="sme-b", interval=booked, booked=True)
     await asyncio.gather(
         agreements.step(lab.scopes["lab"], lab.engine, made.id, Action.APPROVE),
-        tenures.hand_over(lab.scopes["lab"], lab.engine, "mill-1", booking),
+        hand_overs.hand_over(lab.scopes["lab"], lab.engine, "mill-1", booking),
     )
     answer = await ask(lab, "outsider")
     assert times(answer) == times(await ask(lab, "lab"))

@@ -14,7 +14,7 @@ from fieldlab.errors import Conflict, Forbidden, InvalidInterval, NotFound, Tenu
 from fieldlab.ownership.interval import ALWAYS, Interval
 from fieldlab.ownership.tenure import Tenure, check
 from fieldlab.readings.instant import MINUTE, Instant
-from fieldlab.storage import read, tenures
+from fieldlab.storage import hand_overs, read, tenures
 from fieldlab.storage.database import adapt, open_engine
 from fieldlab.storage.declare import declare
 from fieldlab.storage.selection import Selection
@@ -77,7 +77,7 @@ def stored(admin: psycopg.Connection, asset: str) -> list[str]:
 async def test_a_recording_is_not_handed_over(floor: Floor, admin: psycopg.Connection) -> None:
     admin.execute("UPDATE fieldlab.asset SET nature = 'replay' WHERE slug = 'robot-1'")
     with pytest.raises(Conflict, match="a recording: what it plays stays its owner's"):
-        await tenures.hand_over(floor.scopes["lab"], floor.engine, "robot-1", booking("sme-a", MONDAY, TUESDAY))
+        await hand_overs.hand_over(floor.scopes["lab"], floor.engine, "robot-1", booking("sme-a", MONDAY, TUESDAY))
     assert timeline(admin, floor.streams[JOINT]) == [("sme-b", ALWAYS.start, ALWAYS.until, False)]
 
 
@@ -92,21 +92,23 @@ async def test_a_hand_over_takes_the_home_owner_s_time_only(floor: Floor, admin:
 
 
 async def test_the_history_replayed_gives_the_tenures_that_stand(floor: Floor, admin: psycopg.Connection) -> None:
-    await tenures.hand_over(floor.scopes["lab"], floor.engine, "mill-1", booking("sme-a", WEDNESDAY, WEDNESDAY + HOUR))
-    await tenures.return_early(floor.scopes["lab"], floor.engine, "mill-1", Instant(TUESDAY + HOUR))
+    await hand_overs.hand_over(
+        floor.scopes["lab"], floor.engine, "mill-1", booking("sme-a", WEDNESDAY, WEDNESDAY + HOUR)
+    )
+    await hand_overs.return_early(floor.scopes["lab"], floor.engine, "mill-1", Instant(TUESDAY + HOUR))
     assert replayed(admin, "mill-1") == stored(admin, "mill-1")
     principals = admin.execute("SELECT DISTINCT principal FROM fieldlab.tenure_event").fetchall()
     assert principals == [("somebody at lab",)]
 
 
 async def test_after_an_early_return_the_rest_is_the_home_owner_s(floor: Floor, admin: psycopg.Connection) -> None:
-    await tenures.return_early(floor.scopes["lab"], floor.engine, "mill-1", Instant(TUESDAY + HOUR))
+    await hand_overs.return_early(floor.scopes["lab"], floor.engine, "mill-1", Instant(TUESDAY + HOUR))
     assert timeline(admin, floor.streams[CURRENT])[2:] == [
         ("sme-b", TUESDAY, TUESDAY + HOUR, True),
         ("lab", TUESDAY + HOUR, ALWAYS.until, False),
     ]
     with pytest.raises(TenureConflict):
-        await tenures.return_early(floor.scopes["lab"], floor.engine, "mill-1", Instant(TUESDAY + 2 * HOUR))
+        await hand_overs.return_early(floor.scopes["lab"], floor.engine, "mill-1", Instant(TUESDAY + 2 * HOUR))
 
 
 @pytest.mark.parametrize("attempt", range(5))
@@ -114,7 +116,8 @@ async def test_of_two_hand_overs_at_once_one_wins(floor: Floor, admin: psycopg.C
     start = WEDNESDAY + attempt * HOUR
     wanted = [booking("sme-a", start, start + 2 * HOUR), booking("sme-b", start + HOUR, start + 3 * HOUR)]
     results = await asyncio.gather(
-        *(tenures.hand_over(floor.scopes["lab"], floor.engine, "mill-1", one) for one in wanted), return_exceptions=True
+        *(hand_overs.hand_over(floor.scopes["lab"], floor.engine, "mill-1", one) for one in wanted),
+        return_exceptions=True,
     )
     (lost,) = [result for result in results if isinstance(result, BaseException)]
     assert isinstance(lost, TenureConflict)
@@ -126,7 +129,7 @@ async def test_of_two_hand_overs_at_once_one_wins(floor: Floor, admin: psycopg.C
 
 async def test_hand_overs_at_once_of_different_times_all_win(floor: Floor, admin: psycopg.Connection) -> None:
     wanted = [booking("sme-a", WEDNESDAY + hour * HOUR, WEDNESDAY + (hour + 1) * HOUR) for hour in (0, 2, 4)]
-    await asyncio.gather(*(tenures.hand_over(floor.scopes["lab"], floor.engine, "mill-1", one) for one in wanted))
+    await asyncio.gather(*(hand_overs.hand_over(floor.scopes["lab"], floor.engine, "mill-1", one) for one in wanted))
     assert len(timeline(admin, floor.streams[CURRENT])) == 3 + 2 * 3
     assert replayed(admin, "mill-1") == stored(admin, "mill-1")
 
@@ -134,7 +137,7 @@ async def test_hand_overs_at_once_of_different_times_all_win(floor: Floor, admin
 @pytest.mark.parametrize(("start", "until"), [(-HOUR, HOUR), (0, HOUR), (HOUR, 2 * HOUR), (23 * HOUR, 25 * HOUR)])
 async def test_a_tenant_never_loses_time_to_another_s_booking(floor: Floor, start: int, until: int) -> None:
     with pytest.raises(TenureConflict) as refused:
-        await tenures.hand_over(
+        await hand_overs.hand_over(
             floor.scopes["lab"], floor.engine, "mill-1", booking("outsider", MONDAY + start, MONDAY + until)
         )
     assert "sme" not in str(refused.value)
@@ -144,22 +147,22 @@ async def test_what_cannot_be_booked_is_said(floor: Floor) -> None:
     lab, engine = floor.scopes["lab"], floor.engine
     free = WEDNESDAY + HOUR
     with pytest.raises(NotFound, match="nobody"):
-        await tenures.hand_over(lab, engine, "mill-1", booking("nobody", free, free + HOUR))
+        await hand_overs.hand_over(lab, engine, "mill-1", booking("nobody", free, free + HOUR))
     with pytest.raises(NotFound, match="mill-2"):
-        await tenures.hand_over(lab, engine, "mill-2", booking("sme-a", free, free + HOUR))
+        await hand_overs.hand_over(lab, engine, "mill-2", booking("sme-a", free, free + HOUR))
     with pytest.raises(InvalidInterval, match="whole minute"):
-        await tenures.hand_over(lab, engine, "mill-1", booking("sme-a", free + 1, free + HOUR))
+        await hand_overs.hand_over(lab, engine, "mill-1", booking("sme-a", free + 1, free + HOUR))
     with pytest.raises(Conflict, match="trial"):
-        await tenures.hand_over(lab, engine, "mill-1", booking("sme-a", free, free + HOUR, trial="trial-of-sme-b"))
-    with pytest.raises(Forbidden, match="lab:admin"):
-        await tenures.hand_over(floor.scopes["sme-a"], engine, "mill-1", booking("sme-a", free, free + HOUR))
+        await hand_overs.hand_over(lab, engine, "mill-1", booking("sme-a", free, free + HOUR, trial="trial-of-sme-b"))
+    with pytest.raises(Forbidden, match="tenures:write"):
+        await hand_overs.hand_over(floor.scopes["sme-a"], engine, "mill-1", booking("sme-a", free, free + HOUR))
 
 
 async def test_a_pretended_permission_changes_nothing(floor: Floor) -> None:
     """Whoever has got past the code of the query service still meets the database."""
     pretender = replace(floor.scopes["sme-a"], permissions=frozenset(Permission))
     with pytest.raises(NotFound):
-        await tenures.hand_over(pretender, floor.engine, "robot-1", booking("sme-a", WEDNESDAY, WEDNESDAY + HOUR))
+        await hand_overs.hand_over(pretender, floor.engine, "robot-1", booking("sme-a", WEDNESDAY, WEDNESDAY + HOUR))
 
 
 AMEND = "SELECT visible.amend_tenures(%s, %s, %s, %s::jsonb)"

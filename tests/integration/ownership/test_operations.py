@@ -11,11 +11,11 @@ from fieldlab.ownership.access import Access, AccessKind, Whose
 from fieldlab.ownership.interval import ALWAYS, Interval
 from fieldlab.ownership.tenure import Tenure
 from fieldlab.readings.instant import MINUTE, Instant
-from fieldlab.storage import ledger, read, sealing, tenures
+from fieldlab.storage import hand_overs, ledger, read, sealing, tenure_events, trials
+from fieldlab.storage.amendment import Part
 from fieldlab.storage.database import adapt, open_engine
 from fieldlab.storage.declare import declare
 from fieldlab.storage.selection import Selection
-from fieldlab.storage.tenures import Part
 from fieldlab.storage.transaction import changing
 from tests.integration.ownership.decided import segments_of
 from tests.integration.ownership.floor import CURRENT, JOINT, LAB, MONDAY, STATE, TUESDAY, WEDNESDAY, Floor
@@ -37,9 +37,9 @@ async def owned(floor: Floor, who: str, stream: str = CURRENT) -> list[tuple[int
 async def test_an_extension_is_refused_by_the_next_booking_without_saying_whose(floor: Floor) -> None:
     lab = floor.scopes["lab"]
     with pytest.raises(TenureConflict) as refused:
-        await tenures.extend(lab, floor.engine, "mill-1", MONDAY, Instant(TUESDAY + MINUTE))
+        await hand_overs.extend(lab, floor.engine, "mill-1", MONDAY, Instant(TUESDAY + MINUTE))
     assert "sme" not in str(refused.value)
-    await tenures.extend(lab, floor.engine, "mill-1", TUESDAY, Instant(WEDNESDAY + HOUR))
+    await hand_overs.extend(lab, floor.engine, "mill-1", TUESDAY, Instant(WEDNESDAY + HOUR))
     assert await owned(floor, "sme-b") == [(TUESDAY, WEDNESDAY + HOUR)]
     assert await owned(floor, "sme-a") == [(MONDAY, TUESDAY)]
 
@@ -47,7 +47,7 @@ async def test_an_extension_is_refused_by_the_next_booking_without_saying_whose(
 async def test_a_correction_of_the_past_holds_for_all_later_reads_at_once(floor: Floor) -> None:
     floor.store(CURRENT, [(Instant(TUESDAY - 10 * MINUTE), 1.0), (Instant(TUESDAY - HOUR), 2.0)])
     right = booked("sme-a", MONDAY, TUESDAY - HOUR, "trial-of-sme-a")
-    await tenures.correct(floor.scopes["lab"], floor.engine, "mill-1", MONDAY, right, reason="left early")
+    await hand_overs.correct(floor.scopes["lab"], floor.engine, "mill-1", MONDAY, right, reason="left early")
     assert await owned(floor, "sme-a") == [(MONDAY, TUESDAY - HOUR)]
     whose = Selection(streams=(CURRENT,), interval=ALWAYS, limit=10)
     answer = await read.measurements(floor.scopes["lab"], floor.pool, whose)
@@ -61,7 +61,9 @@ async def test_the_rightful_owner_is_told_what_had_been_served_under_the_wrong_e
     async with changing(floor.scopes["sme-a"], floor.engine) as bound:
         await ledger.note(bound, noted)
     right = booked("sme-b", MONDAY + HOUR, TUESDAY)
-    await tenures.correct(floor.scopes["lab"], floor.engine, "mill-1", MONDAY, right, reason="it was the other company")
+    await hand_overs.correct(
+        floor.scopes["lab"], floor.engine, "mill-1", MONDAY, right, reason="it was the other company"
+    )
     await sealing.seal(floor.engine)
     seen = {
         who: [leaf.said for leaf in await ledger.listed(floor.scopes[who], floor.engine, whose=Whose.OTHERS)]
@@ -85,20 +87,20 @@ async def test_the_rightful_owner_is_told_what_had_been_served_under_the_wrong_e
 async def test_a_single_stream_is_lent_alone(floor: Floor) -> None:
     lab, engine = floor.scopes["lab"], floor.engine
     later = booked("outsider", WEDNESDAY, WEDNESDAY + HOUR)
-    await tenures.hand_over(lab, engine, "mill-1", later, streams=["state"])
+    await hand_overs.hand_over(lab, engine, "mill-1", later, streams=["state"])
     assert await owned(floor, "outsider", STATE) == [(WEDNESDAY, WEDNESDAY + HOUR)]
     with pytest.raises(NotFound):
         await owned(floor, "outsider", CURRENT)
     with pytest.raises(TenureConflict):
-        await tenures.hand_over(lab, engine, "mill-1", later)
-    await tenures.hand_over(lab, engine, "mill-1", later, streams=["spindle_current"])
+        await hand_overs.hand_over(lab, engine, "mill-1", later)
+    await hand_overs.hand_over(lab, engine, "mill-1", later, streams=["spindle_current"])
     with pytest.raises(NotFound, match="noise"):
-        await tenures.hand_over(lab, engine, "mill-1", later, streams=["noise"])
+        await hand_overs.hand_over(lab, engine, "mill-1", later, streams=["noise"])
 
 
 async def test_a_new_stream_is_whose_all_the_others_are_and_else_the_home_owner_s(floor: Floor) -> None:
     later = booked("outsider", WEDNESDAY, WEDNESDAY + HOUR)
-    await tenures.hand_over(floor.scopes["lab"], floor.engine, "mill-1", later, streams=["state"])
+    await hand_overs.hand_over(floor.scopes["lab"], floor.engine, "mill-1", later, streams=["state"])
     mill = LAB.assets["mill-1"]
     grown = mill.model_copy(update={"streams": {**mill.streams, "noise": DeclaredStream()}})
     administration = open_engine(floor.database.admin, name="tests")
@@ -115,30 +117,30 @@ async def test_a_trial_takes_several_machines_or_none(floor: Floor) -> None:
     lab, engine = floor.scopes["lab"], floor.engine
     wanted = booked("sme-a", WEDNESDAY, WEDNESDAY + HOUR, "both")
     parts = [Part(asset="mill-1"), Part(asset="robot-1", streams=frozenset({"joint"}))]
-    await tenures.hand_over(lab, engine, "robot-1", booked("outsider", WEDNESDAY + MINUTE, WEDNESDAY + 2 * MINUTE))
+    await hand_overs.hand_over(lab, engine, "robot-1", booked("outsider", WEDNESDAY + MINUTE, WEDNESDAY + 2 * MINUTE))
     with pytest.raises(TenureConflict):
-        await tenures.book(lab, engine, parts, wanted)
+        await trials.book(lab, engine, parts, wanted)
     assert await owned(floor, "sme-a", STATE) == [(MONDAY, TUESDAY)]
-    await tenures.correct(lab, engine, "robot-1", Instant(WEDNESDAY + MINUTE), None, reason="a slip")
-    await tenures.book(lab, engine, parts, wanted)
+    await hand_overs.correct(lab, engine, "robot-1", Instant(WEDNESDAY + MINUTE), None, reason="a slip")
+    await trials.book(lab, engine, parts, wanted)
     assert (WEDNESDAY, WEDNESDAY + HOUR) in await owned(floor, "sme-a", JOINT)
-    await tenures.extend_trial(lab, engine, "both", Instant(WEDNESDAY + 2 * HOUR))
+    await trials.extend(lab, engine, "both", Instant(WEDNESDAY + 2 * HOUR))
     for stream in (CURRENT, STATE, JOINT):
         assert (WEDNESDAY, WEDNESDAY + 2 * HOUR) in await owned(floor, "sme-a", stream)
-    await tenures.return_trial(lab, engine, "both", Instant(WEDNESDAY + MINUTE))
+    await trials.return_early(lab, engine, "both", Instant(WEDNESDAY + MINUTE))
     for stream in (CURRENT, STATE, JOINT):
         assert (WEDNESDAY, WEDNESDAY + MINUTE) in await owned(floor, "sme-a", stream)
     assert (WEDNESDAY + MINUTE, ALWAYS.until) in await owned(floor, "sme-b", JOINT)
     with pytest.raises(TenureConflict):
-        await tenures.return_trial(lab, engine, "both", Instant(WEDNESDAY + HOUR))
+        await trials.return_early(lab, engine, "both", Instant(WEDNESDAY + HOUR))
     with pytest.raises(NotFound):
-        await tenures.return_trial(lab, engine, "neither", Instant(WEDNESDAY + HOUR))
+        await trials.return_early(lab, engine, "neither", Instant(WEDNESDAY + HOUR))
 
 
 async def test_the_history_tells_each_participant_its_own_part(floor: Floor) -> None:
     right = booked("sme-b", MONDAY + HOUR, TUESDAY)
-    await tenures.correct(floor.scopes["lab"], floor.engine, "mill-1", MONDAY, right, reason="a secret reason")
-    told = {who: await tenures.events(floor.scopes[who], floor.engine, "mill-1") for who in floor.scopes}
+    await hand_overs.correct(floor.scopes["lab"], floor.engine, "mill-1", MONDAY, right, reason="a secret reason")
+    told = {who: await tenure_events.events(floor.scopes[who], floor.engine, "mill-1") for who in floor.scopes}
     assert [event.kind for event in told["lab"]] == ["correct", "hand_over", "hand_over"]
     assert (told["lab"][0].principal, told["lab"][0].reason) == ("somebody at lab", "a secret reason")
     assert [event.kind for event in told["sme-a"]] == ["correct", "hand_over"]

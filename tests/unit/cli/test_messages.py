@@ -14,7 +14,7 @@ from fieldlab.errors import InvalidInput
 
 
 def test_every_command_explains_itself() -> None:
-    for command in ("demo", "migrate", "apply", "key", "accounts", "gateway", "api", "simulate", "score"):
+    for command in ("demo", "migrate", "apply", "key", "accounts", "gateway", "api", "simulate", "score", "tenure"):
         shown = CliRunner().invoke(app, [command, "--help"])
         assert shown.exit_code == 0
         assert "Usage" in shown.stdout
