@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import resource
 import signal
 import socket
 import threading
@@ -25,6 +26,9 @@ _BACKLOG: Final = 1024
 _LARGEST_MESSAGE: Final = 1 << 12
 """Bytes of a message that somebody sends over a WebSocket, at most; nobody reads it."""
 
+_FILES: Final = 512
+"""Files that are open beside the connections of those who follow data."""
+
 _PATIENCE: Final = 10
 """Seconds that answers under way are given to end."""
 
@@ -36,6 +40,7 @@ def run(
 
     Raises InvalidSettings if the address cannot be had, ExcessRights and Unavailable as starting the application does.
     """
+    _make_room(settings.api_live_readers)
     with _listening(settings.api_host, settings.api_port) as listener:
         asyncio.run(_serve(create_app(settings, options_of=options_of), listener, tell or _log.info))
 
@@ -87,6 +92,20 @@ class _Server(uvicorn.Server):
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
+
+
+def _make_room(readers: int) -> None:
+    """Let this process open a file for each reader, as far as it may: many systems give 1,024 unless asked for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = readers + _FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    given = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (given, hard))
+    if given < wanted:
+        _log.warning(
+            "this process may open %d files, and needs %d to follow data for all; see ulimit -n", given, wanted
+        )
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -1,8 +1,9 @@
-"""Those who asked the same question with the same key: decided once, written once, sent to each."""
+"""Those who asked the same question for the same participant: decided once, written once, sent to each."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -49,6 +50,16 @@ class Memory:
     told: dict[int, _Shown] = field(default_factory=dict)
     newest: dict[int, Instant] = field(default_factory=dict)
 
+    def take(self, other: "Memory") -> None:
+        """Know all that another knows."""
+        self.told.update(other.told)
+        self.catch_up(other.newest)
+
+    def catch_up(self, newest: Mapping[int, Instant]) -> None:
+        """Know of newer times."""
+        for stream, time in newest.items():
+            self.newest[stream] = max(time, self.newest.get(stream, NEVER))
+
     def late(self, sample: LiveSample) -> bool:
         """Take a sample in; tell whether it is older than what is known of its stream."""
         late = sample.time < self.newest.get(sample.stream, NEVER)
@@ -58,24 +69,22 @@ class Memory:
 
 
 class Audience:
-    """What one question with one key is answered, and whoever listens to it."""
+    """What one question of one participant is answered, and whoever listens to it, each with a key of its own."""
 
     def __init__(
         self,
         *,
-        scope: ReadScope,
         streams: Sequence[Stream],
         ask: Ask,
         positions: Positions,
         fetch: Callable[[Instant, Instant], str],
     ) -> None:
-        self.scope = scope
         self.positions = positions
         self.readers: set[Reader] = set()
-        self.guests = 0
         self.over: Reason | None = None
+        self.informed = False
         self.memory: Final = Memory()
-        self.watch: Final = Watch(scope=scope, streams=frozenset(stream.key for stream in streams))
+        self._guests: dict[ReadScope, int] = {}
         self._ask = ask
         self._fetch = fetch
         self._streams = tuple(streams)
@@ -86,6 +95,26 @@ class Audience:
         self._decided_at = Instant(0)
         self._grounds: dict[_Ground, list[tuple[Segment, int]]] = {}
         self._numbers: dict[_Name, int] = {}
+
+    @property
+    def scopes(self) -> list[ReadScope]:
+        """Give the rights with which its guests came, the one that lasts longest first."""
+        return sorted(self._guests, key=attrgetter("expires_at"), reverse=True)
+
+    def enter(self, scope: ReadScope) -> None:
+        """Count one guest more; whoever enters leaves."""
+        self._guests[scope] = self._guests.get(scope, 0) + 1
+
+    def leave(self, scope: ReadScope) -> bool:
+        """Count one guest less; tell whether nobody is left."""
+        self._guests[scope] -= 1
+        if not self._guests[scope]:
+            del self._guests[scope]
+        return not self._guests
+
+    def watch(self, scopes: Iterable[ReadScope]) -> Watch:
+        """Give what is watched with some rights of its participant."""
+        return Watch(credentials=tuple(scope.credential for scope in scopes), streams=frozenset(self._ids))
 
     @property
     def held(self) -> frozenset[UUID]:
@@ -165,6 +194,10 @@ class Audience:
         """Give segments by their numbers, as whoever has this memory or the others were told of them."""
         told = {**self.memory.told, **memory.told}
         return [replace(told[number].segment, number=number) for number in numbers]
+
+    def in_force(self, memory: Memory) -> list[int]:
+        """Give the numbers of the segments that are in force now, of those that somebody was told."""
+        return [number for number, shown in memory.told.items() if self._decided_at in shown.segment.interval]
 
     def untold(self, memory: Memory) -> list[Event]:
         """Give an event for each segment of which others know more: for whoever joins them."""

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.cursor import Cursors, Question
 from api.live.audience import Audience, Memory
 from api.live.event import Event, Kind, Reason, ended
-from api.live.hub import PAGE, Hub, teach, why
+from api.live.hub import PAGE, Hub, settled
 from api.live.position import Positions
 from api.live.reader import Reader
 from api.sealer import Ends
@@ -21,7 +21,7 @@ from fieldlab.ownership.decision import Ask
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.readings.instant import Instant
 from fieldlab.storage import live
-from fieldlab.storage.live import Moment, Place
+from fieldlab.storage.live import Place
 from fieldlab.storage.selection import Wanted
 
 BREATH: Final = 10.0
@@ -51,11 +51,13 @@ class Following:
         engine: AsyncEngine,
         audience: Audience,
         *,
+        scope: ReadScope,
         ends: Ends,
         request: Request,
-        start: Place,
+        start: Place | None,
         lost: Place | None,
     ) -> None:
+        self._scope = scope
         self._hub = hub
         self._engine = engine
         self._audience = audience
@@ -67,21 +69,26 @@ class Following:
         self._start = start
         self._lost = lost
         self._memory = Memory()
-        self._reader = Reader(audience.missed)
+        self._reader = Reader(audience.missed, credential=scope.credential)
 
     def know(self, newest: Mapping[int, Instant]) -> None:
         """Take the newest times that whoever stands at the start knows."""
-        self._memory.newest.update(newest)
-        for stream, time in newest.items():
-            self._audience.memory.newest.setdefault(stream, time)
+        self._memory.catch_up(newest)
 
     async def decide(self) -> None:
-        """Decide before anything is sent; raises OutsideAgreement, and Unauthenticated for a key that is void."""
-        events = await self._look(Place(since=self._start.since, until=self._start.since))
-        if events and events[-1].kind is Kind.END:
-            raise Unauthenticated("This token is no longer valid: it has expired or was revoked.")
+        """Decide before anything is sent; raises OutsideAgreement, and Unauthenticated for a key that is void.
+
+        Whoever comes without a position joins the others at their next look, which decides for all of them.
+        """
+        if self._start is None:
+            self._place = await self._hub.join(self._audience, self._reader, self._memory, fresh=True)
+        else:
+            self._place = self._start
+            _, events = await self._turn(Place(since=self._start.since, until=self._start.since))
+            if events and events[-1].kind is Kind.END:
+                raise Unauthenticated("This token is no longer valid: it has expired or was revoked.")
         self._audience.require()
-        await self._note(self._memory.told)
+        await self._note(self._audience.in_force(self._memory))
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """Give what to send; an answer that ends by itself says why. What leaves is in the ledger before it leaves."""
@@ -97,11 +104,11 @@ class Following:
 
     async def _events(self) -> AsyncGenerator[Event, None]:
         audience, reader = self._audience, self._reader
-        yield audience.head(self._start, self._memory, self._ends.checkpoint)
+        yield audience.head(self._place, self._memory, self._ends.checkpoint)
         if self._lost is not None:
-            yield audience.forgotten(self._lost, self._start)
+            yield audience.forgotten(self._lost, self._place)
         try:
-            async for event in self._caught_up(self._start):
+            async for event in self._caught_up():
                 yield event
                 if event.kind is Kind.END:
                     return
@@ -124,7 +131,7 @@ class Following:
         for access, numbers in self._notes:
             rows = [self._given[number] for number in numbers]
             self._ends.add(End(access=access, rows=rows, kind=kind, reason=reason))
-        self._hub.leave(self._audience, self._reader)
+        self._hub.leave(self._audience, self._scope, self._reader)
         self._hub.dismiss()
 
     async def _note(self, numbers: Iterable[int]) -> None:
@@ -135,13 +142,15 @@ class Following:
             question=self._request.question,
             purpose=self._request.ask.purpose,
         )
-        await live.noted(self._audience.scope, self._engine, access)
+        await live.noted(self._scope, self._engine, access)
         self._notes.append((access.id, fresh))
         self._given.update(dict.fromkeys(fresh, 0))
 
-    async def _caught_up(self, place: Place) -> AsyncGenerator[Event, None]:
-        """Give what came since a place, until there is little left; then listen, and give what came until then."""
-        target: Moment | None = None
+    async def _caught_up(self) -> AsyncGenerator[Event, None]:
+        """Give what came since a position, until there is little left; then listen, and give what came until then."""
+        if self._start is None:
+            return
+        place, target = self._start, None
         while True:
             step = place if place.until is not None else Place(since=place.since, until=target)
             turn, events = await self._turn(step)
@@ -152,24 +161,18 @@ class Following:
                 continue
             if target is not None:
                 break
-            target = (await self._hub.join(self._audience, self._reader)).since
+            target = (await self._hub.join(self._audience, self._reader, self._memory, fresh=False)).since
         for event in self._audience.untold(self._memory):
             yield event
 
-    async def _look(self, step: Place) -> list[Event]:
-        _, events = await self._turn(step)
-        return events
-
     async def _turn(self, step: Place) -> tuple[Place, list[Event]]:
         audience = self._audience
-        turn = await live.turn([audience.watch], self._engine, step, limit=PAGE)
+        turn = await live.turn([audience.watch([self._scope])], self._engine, step, limit=PAGE)
         (listener,) = turn.listeners
         if listener is None:
             return turn.place, [ended(Reason.CREDENTIAL_VOID)]
         rights = turn.rights.get(listener, ())
-        await teach(audience, self._engine, turn, listener)
-        gone = audience.held - {right.agreement for right in rights}
-        reason = await why(audience, self._engine, gone) if gone else None
+        reason = await settled(audience, self._scope, self._engine, rights)
         if reason is not None:
             return turn.place, [ended(reason)]
         events = audience.settle(rights, turn.decided_at, self._memory)
@@ -190,19 +193,25 @@ async def opened(
     try:
         streams = await live.streams_of(scope, engine, request.streams)
         positions = Positions(cursors, scope, request.question, streams)
-        place = Place(since=await live.moment(engine)) if request.position is None else positions.read(request.position)
-        known = await live.newest(scope, engine, [stream.key for stream in streams], place.since)
-        start = place if known is not None else Place(since=await live.moment(engine))
+        keys = tuple(stream.key for stream in streams)
+        key = scope.participant, repr(sorted(request.question.items())), keys
+        start = place = None if request.position is None else positions.read(request.position)
+        known: Mapping[int, Instant] | None = {}
+        if place is not None:
+            known = await live.newest(scope, engine, keys, place.since)
+            start = place if known is not None else Place(since=await live.moment(engine))
+        elif not hub.known(key):
+            known = await live.newest(scope, engine, keys, None)
 
         def made() -> Audience:
-            return Audience(scope=scope, streams=streams, ask=request.ask, positions=positions, fetch=request.fetch)
+            return Audience(streams=streams, ask=request.ask, positions=positions, fetch=request.fetch)
 
-        key = scope.credential, repr(sorted(request.question.items())), tuple(stream.key for stream in streams)
-        audience = hub.enter(key, made)
+        audience = hub.enter(key, scope, made)
         following = Following(
             hub,
             engine,
             audience,
+            scope=scope,
             ends=ends,
             request=request,
             start=start,

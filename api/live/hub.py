@@ -7,18 +7,19 @@ announcement: neither data, nor the end of a right. Each look is one transaction
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.live.audience import Audience
+from api.live.audience import Audience, Memory
 from api.live.event import Reason, ended
 from api.live.reader import Reader
 from fieldlab.errors import FieldlabError, Unauthenticated, Unavailable
 from fieldlab.ownership.agreement import State
+from fieldlab.ownership.decision import Right
+from fieldlab.ownership.scope import ReadScope
 from fieldlab.storage import announcements, live
 from fieldlab.storage.live import Place, Turn
 
@@ -45,10 +46,12 @@ _REASONS: Final = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Joining:
-    """Somebody who begins to listen at the end of a look that began after it came."""
+    """Somebody who begins to listen at the end of a look that began after it came, and what it knows by then."""
 
     audience: Audience
     reader: Reader
+    memory: Memory
+    fresh: bool
     at: "asyncio.Future[Place]"
 
 
@@ -87,29 +90,36 @@ class Hub:
         """Count one reader less."""
         self._readers -= 1
 
-    def enter(self, key: object, make: Callable[[], Audience]) -> Audience:
-        """Give those who asked the same question with the same key; whoever enters leaves."""
+    def known(self, key: object) -> bool:
+        """Tell whether those who asked this question know the newest times of its streams."""
+        return key in self._audiences and self._audiences[key].informed
+
+    def enter(self, key: object, scope: ReadScope, make: Callable[[], Audience]) -> Audience:
+        """Give those who asked the same question for the same participant; whoever enters leaves."""
         if key not in self._audiences:
             self._audiences[key] = make()
         audience = self._audiences[key]
-        audience.guests += 1
+        audience.enter(scope)
         return audience
 
-    def leave(self, audience: Audience, reader: Reader) -> None:
+    def leave(self, audience: Audience, scope: ReadScope, reader: Reader) -> None:
         """Listen no more."""
         self._joining = [one for one in self._joining if one.reader is not reader]
         audience.readers.discard(reader)
-        audience.guests -= 1
-        if not audience.guests:
+        if audience.leave(scope):
             self._forget(audience)
 
-    async def join(self, audience: Audience, reader: Reader) -> Place:
-        """Begin to listen; give the place after which the reader gets all that arrives."""
+    async def join(self, audience: Audience, reader: Reader, memory: Memory, *, fresh: bool) -> Place:
+        """Begin to listen; give the place after which the reader gets all that arrives.
+
+        The others learn what newest times this one knows; whoever is fresh learns all that they were told. Raises
+        Unauthenticated if its credential is void.
+        """
         if audience.over is not None:
             reader.offer(ended(audience.over))
             return Place(since=await live.moment(self._engine))
         at: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
-        self._joining.append(_Joining(audience=audience, reader=reader, at=at))
+        self._joining.append(_Joining(audience=audience, reader=reader, memory=memory, fresh=fresh, at=at))
         self._start()
         self._wake.set()
         return await at
@@ -183,7 +193,8 @@ class Hub:
         before = self._place or Place(since=await live.moment(self._engine))
         joining = tuple(self._joining)
         audiences = list(self._audiences.values())
-        turn = await live.turn([one.watch for one in audiences], self._engine, before, limit=PAGE)
+        watches = [one.watch(one.scopes) for one in audiences]
+        turn = await live.turn(watches, self._engine, before, limit=PAGE)
         for audience, listener in zip(audiences, turn.listeners, strict=True):
             await self._send(audience, listener, turn, before)
         self._place = turn.place
@@ -192,28 +203,38 @@ class Hub:
         for one in joining:
             if one in self._joining:
                 self._joining.remove(one)
-                self._seat(one, turn.place)
+                self._seat(one, turn)
         return False
 
-    def _seat(self, one: _Joining, place: Place) -> None:
+    def _seat(self, one: _Joining, turn: Turn) -> None:
+        if one.at.done():
+            return
+        if one.reader.credential in turn.void:
+            one.at.set_exception(Unauthenticated("This token is no longer valid: it has expired or was revoked."))
+            return
         if one.audience.over is not None:
             one.reader.offer(ended(one.audience.over))
         else:
             one.audience.readers.add(one.reader)
-        if not one.at.done():
-            one.at.set_result(place)
+        one.audience.memory.catch_up(one.memory.newest)
+        one.audience.informed = True
+        if one.fresh:
+            one.memory.take(one.audience.memory)
+        one.at.set_result(turn.place)
 
     async def _send(self, audience: Audience, listener: int | None, turn: Turn, before: Place) -> None:
+        for reader in [reader for reader in audience.readers if reader.credential in turn.void]:
+            audience.readers.discard(reader)
+            reader.offer(ended(Reason.CREDENTIAL_VOID))
         if listener is None:
             self._end(audience, Reason.CREDENTIAL_VOID)
             return
         rights = turn.rights.get(listener, ())
-        try:
-            await teach(audience, self._engine, turn, listener)
-            gone = audience.held - {right.agreement for right in rights}
-            reason = await why(audience, self._engine, gone) if gone else None
-        except Unauthenticated:
-            reason = Reason.CREDENTIAL_VOID
+        reason: Reason | None = Reason.CREDENTIAL_VOID
+        for scope in (scope for scope in audience.scopes if scope.credential not in turn.void):
+            with contextlib.suppress(Unauthenticated):
+                reason = await settled(audience, scope, self._engine, rights)
+                break
         if reason is not None:
             self._end(audience, reason)
             return
@@ -242,14 +263,15 @@ class Hub:
         self._joining = []
 
 
-async def teach(audience: Audience, engine: AsyncEngine, turn: Turn, listener: int) -> None:
-    """Read the agreements that an audience needs for a decision and does not know yet."""
-    missing = audience.unread(turn.rights.get(listener, ()))
-    if missing:
-        audience.learn(await live.signed(audience.scope, engine, missing))
+async def settled(audience: Audience, scope: ReadScope, engine: AsyncEngine, rights: Sequence[Right]) -> Reason | None:
+    """Read the agreements that an audience needs for a decision; tell why one of those it rests on opens nothing more.
 
-
-async def why(audience: Audience, engine: AsyncEngine, gone: frozenset[UUID]) -> Reason | None:
-    """Tell why agreements open nothing any more; None if they hold, and only what they open has changed."""
-    found = await live.signed(audience.scope, engine, gone)
+    None if they hold, and only what they open has changed. Raises Unauthenticated if the scope's credential is void.
+    """
+    if missing := audience.unread(rights):
+        audience.learn(await live.signed(scope, engine, missing))
+    gone = audience.held - {right.agreement for right in rights}
+    if not gone:
+        return None
+    found = await live.signed(scope, engine, gone)
     return next((_REASONS[one.state] for one in found.values() if one.state in _REASONS), None)

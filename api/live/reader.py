@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from api.live.event import Event, Kind
+from fieldlab.ownership.scope import Credential
 from fieldlab.readings.instant import FOREVER, NEVER, Instant
 
 MOST_ROWS: Final = 10_000
@@ -37,10 +38,13 @@ class Missed:
 class Reader:
     """Takes events as they come and gives them as fast as they are taken.
 
-    `told` writes what was missed: the events that come before those that fit again.
+    `told` writes what was missed: the events that come before those that fit again. `credential` is what it holds.
     """
 
-    def __init__(self, told: Callable[[Missed], list[Event]], *, most_rows: int = MOST_ROWS) -> None:
+    def __init__(
+        self, told: Callable[[Missed], list[Event]], *, credential: Credential, most_rows: int = MOST_ROWS
+    ) -> None:
+        self.credential: Final = credential
         self._told = told
         self._most_rows = most_rows
         self._queue: deque[Event] = deque()
@@ -71,7 +75,8 @@ class Reader:
         if not self._queue:
             self._something.clear()
             try:
-                await asyncio.wait_for(self._something.wait(), patience)
+                async with asyncio.timeout(patience):
+                    await self._something.wait()
             except TimeoutError:
                 return None
         event = self._queue.popleft()

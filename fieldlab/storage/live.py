@@ -19,7 +19,7 @@ from fieldlab.ownership.access import Access
 from fieldlab.ownership.agreement import Agreement
 from fieldlab.ownership.decision import Right
 from fieldlab.ownership.interval import Interval
-from fieldlab.ownership.scope import ReadScope
+from fieldlab.ownership.scope import Credential, ReadScope
 from fieldlab.ownership.segment import BasisKind
 from fieldlab.readings.instant import MINUTE, NEVER, Instant
 from fieldlab.readings.origin import Origin, origin_of
@@ -86,9 +86,12 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Watch:
-    """Who listens to which streams, by their keys."""
+    """To which streams, by their keys, whoever presents these credentials listens: all of one participant.
 
-    scope: ReadScope
+    Of those that are valid the first one asks.
+    """
+
+    credentials: tuple[Credential, ...]
     streams: frozenset[int]
 
 
@@ -109,13 +112,14 @@ class LiveSample:
 class Turn:
     """One look at what arrived, decided anew for everybody.
 
-    `listeners` has for each watch its listener, or None for a credential that is void. `place` is where it ends; when
-    `place.until` is there, more of the same step is to come.
+    `listeners` has for each watch its listener, or None where all its credentials are void; `void` are all that are.
+    `place` is where it ends; when `place.until` is there, more of the same step is to come.
     """
 
     decided_at: Instant
     place: Place
     listeners: tuple[Listener | None, ...]
+    void: frozenset[Credential]
     rights: Mapping[Listener, Sequence[Right]]
     samples: Mapping[Listener, Sequence[LiveSample]]
 
@@ -127,16 +131,17 @@ async def streams_of(scope: ReadScope, engine: AsyncEngine, streams: Wanted) -> 
 
 
 async def newest(
-    scope: ReadScope, engine: AsyncEngine, streams: Iterable[int], since: Moment
+    scope: ReadScope, engine: AsyncEngine, streams: Iterable[int], since: Moment | None
 ) -> Mapping[int, Instant] | None:
-    """Give the newest readable time of streams as it was at a moment; None if it is too long ago.
+    """Give the newest readable time of streams as it was at a moment, or is now; None if that is too long ago.
 
     As long as it is not, all that came since is still known.
     """
     async with reading(scope, engine) as bound:
-        if not await bound.connection.scalar(_REMEMBERS, {"moment": since.sealed}):
+        if since is not None and not await bound.connection.scalar(_REMEMBERS, {"moment": since.sealed}):
             return None
-        asked = {"streams": [*streams], "moment": since.sealed}
+        then = since or await _moment(bound.connection)
+        asked = {"streams": [*streams], "moment": then.sealed}
         return {row.stream: row.time for row in await bound.connection.execute(_NEWEST, asked)}
 
 
@@ -162,17 +167,15 @@ async def turn(watches: Sequence[Watch], engine: AsyncEngine, place: Place, *, l
     """Look at what arrived after a place, at most about so many rows of it, for all who watch, in one moment.
 
     Rows come by stream and time within a step; the rights are those to the streams from yesterday on, to where the
-    rows lie, and all that agreements open.
+    rows lie, and all that agreements open. Each credential is checked; for those of one participant one of them asks.
     """
+    presented = list(dict.fromkeys(credential for watch in watches for credential in watch.credentials))
     async with _snapshot(engine) as connection:
         now = await _moment(connection)
         until = place.until or now
-        asked: dict[str, Any] = {
-            "presented": [watch.scope.credential.digest for watch in watches],
-            "places": [number for number, watch in enumerate(watches, start=1) for _ in watch.streams],
-            "streams": [stream for watch in watches for stream in watch.streams],
-        }
-        heard = {row.place: row.listener for row in await connection.execute(_LISTENERS, asked)}
+        digests = {"presented": [credential.digest for credential in presented]}
+        found = (await connection.execute(_LISTENERS, digests)).all()
+        listeners, asked = _asking(watches, {presented[row.place - 1]: row.listener for row in found})
         window = {
             "since": place.since.sealed,
             "before": until.sealed,
@@ -183,9 +186,9 @@ async def turn(watches: Sequence[Watch], engine: AsyncEngine, place: Place, *, l
         rows = await fetch(Bound(connection=connection, decided_at=now.at), _SAMPLES, asked | window)
         oldest = min((row[4] + POSTGRES_EPOCH for row in rows), default=now.at)
         since = Instant(min(oldest, now.at - _LOOK_BACK))
-        found = (await connection.execute(_RIGHTS, asked | {"since": since})).all()
+        held = (await connection.execute(_RIGHTS, asked | {"since": since})).all()
     rights: dict[Listener, list[Right]] = {}
-    for row in found:
+    for row in held:
         rights.setdefault(row.listener, []).append(
             Right(
                 stream=row.stream,
@@ -217,10 +220,38 @@ async def turn(watches: Sequence[Watch], engine: AsyncEngine, place: Place, *, l
     return Turn(
         decided_at=now.at,
         place=reached_,
-        listeners=tuple(heard.get(number) for number in range(1, len(watches) + 1)),
+        listeners=listeners,
+        void=frozenset(presented) - {presented[row.place - 1] for row in found},
         rights=rights,
         samples=samples,
     )
+
+
+def _asking(
+    watches: Sequence[Watch], valid: Mapping[Credential, int]
+) -> tuple[tuple[Listener | None, ...], dict[str, Any]]:
+    """Choose for each participant the credential that asks; `valid` tells apart whose the valid ones are.
+
+    Gives the listener of each watch, which is the place of that credential, and the parameters of the question.
+    """
+    places: dict[int, Listener] = {}
+    asking: list[bytes] = []
+    streams: dict[Listener, set[int]] = {}
+    listeners: list[Listener | None] = []
+    for watch in watches:
+        one = next((credential for credential in watch.credentials if credential in valid), None)
+        if one is not None and valid[one] not in places:
+            asking.append(one.digest)
+            places[valid[one]] = len(asking)
+        listener = None if one is None else places[valid[one]]
+        listeners.append(listener)
+        if listener is not None:
+            streams.setdefault(listener, set()).update(watch.streams)
+    return tuple(listeners), {
+        "presented": asking,
+        "places": [listener for listener, watched in streams.items() for _ in watched],
+        "streams": [stream for watched in streams.values() for stream in watched],
+    }
 
 
 async def _moment(connection: AsyncConnection) -> Moment:
