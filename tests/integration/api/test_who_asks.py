@@ -60,7 +60,7 @@ async def test_hand_overs_need_the_scope_for_them(lab: Floor) -> None:
     for path, sent in (("hand-overs", {**body, "until": None}), ("returns", {"at": str(NINE)})):
         answer = await lab["sme-a"].post(f"/v1/assets/mill-1/{path}", json=sent)
         assert answer.status_code == 403
-        assert "lab:admin" in answer.json()["detail"]
+        assert "tenures:write" in answer.json()["detail"]
 
 
 async def test_administering_the_lab_opens_nobody_s_data(lab: Floor) -> None:
