@@ -8,6 +8,7 @@ from fieldlab.ownership.scope import ReadScope
 from fieldlab.ownership.segment import BasisKind, Segment
 from fieldlab.storage.deciding import BEGIN, COMMIT, borrowed
 from fieldlab.storage.pool import Connection, Pool, counting
+from fieldlab.storage.trip import trip
 
 _BIND: Final = "SELECT key FROM visible.bind(%(presented)s)"
 """Binds a later transaction of the same answer."""
@@ -33,15 +34,12 @@ async def in_bound(
     scope: ReadScope, connection: Connection, statement: LiteralString, parameters: Mapping[str, object]
 ) -> list[tuple[Any, ...]]:
     """Run one statement in a bound transaction of its own, in one trip."""
-    async with (
-        connection.pipeline(),
-        connection.cursor(binary=True) as binding,
-        counting(connection) as cursor,
-    ):
-        await connection.execute(BEGIN)
-        await binding.execute(_BIND, {"presented": scope.credential.digest})
-        await cursor.execute(statement, parameters)
-        await connection.execute(COMMIT)
+    async with connection.cursor(binary=True) as binding, counting(connection) as cursor:
+        async with trip(connection):
+            await connection.execute(BEGIN)
+            await binding.execute(_BIND, {"presented": scope.credential.digest})
+            await cursor.execute(statement, parameters)
+            await connection.execute(COMMIT)
         found = await cursor.fetchall()
         if not await binding.fetchone():
             raise RightEnded("The key has expired or was revoked.", reason="key.ended")

@@ -32,6 +32,7 @@ from fieldlab.storage import accesses
 from fieldlab.storage.pool import Connection, Pool, counting
 from fieldlab.storage.selection import Last, StreamsOf, StreamsOfTrial, Wanted
 from fieldlab.storage.transaction import reached
+from fieldlab.storage.trip import trip
 
 BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ"
 """One moment for the decision and all that is read on it; not read-only, because the access is noted in it."""
@@ -85,15 +86,16 @@ class Decided:
 
         Times come as PostgreSQL counts them; see `fieldlab.storage.columns.instants`.
         """
-        async with self.connection.pipeline(), counting(self.connection) as cursor:
-            await accesses.note(self.connection, self.access)
-            await cursor.execute(statement, parameters)
-            await self.connection.execute(COMMIT)
+        async with counting(self.connection) as cursor:
+            async with trip(self.connection):
+                await accesses.note(self.connection, self.access)
+                await cursor.execute(statement, parameters)
+                await self.connection.execute(COMMIT)
             return await cursor.fetchall()
 
     async def close(self) -> None:
         """Note the access and commit, where there is nothing to read."""
-        async with self.connection.pipeline():
+        async with trip(self.connection):
             await accesses.note(self.connection, self.access)
             await self.connection.execute(COMMIT)
 
@@ -108,9 +110,10 @@ async def deciding(scope: ReadScope, pool: Pool, question: Question) -> AsyncIte
     """
     async with borrowed(pool) as connection:
         references = await _references(scope, connection, question.streams)
-        async with connection.pipeline(), connection.cursor(binary=True, row_factory=namedtuple_row) as cursor:
-            await connection.execute(BEGIN)
-            await cursor.execute(_DECISION, _asked(scope, question, references))
+        async with connection.cursor(binary=True, row_factory=namedtuple_row) as cursor:
+            async with trip(connection):
+                await connection.execute(BEGIN)
+                await cursor.execute(_DECISION, _asked(scope, question, references))
             row = await cursor.fetchone()
         if row is None:
             raise Unauthenticated("This token is no longer valid: it has expired or was revoked.")
@@ -136,11 +139,12 @@ async def _references(scope: ReadScope, connection: Connection, wanted: Wanted) 
         case StreamsOf():
             return ()
         case StreamsOfTrial(trial=trial):
-            async with connection.pipeline(), connection.cursor() as cursor:
-                await connection.execute(BEGIN)
-                await connection.execute(_BIND, {"presented": scope.credential.digest})
-                await cursor.execute(_TRIAL, {"trial": trial})
-                await connection.execute(COMMIT)
+            async with connection.cursor() as cursor:
+                async with trip(connection):
+                    await connection.execute(BEGIN)
+                    await connection.execute(_BIND, {"presented": scope.credential.digest})
+                    await cursor.execute(_TRIAL, {"trial": trial})
+                    await connection.execute(COMMIT)
                 found = tuple(str(id_) for (id_,) in await cursor.fetchall())
             if not found:
                 raise NotFound(f"There is no trial {trial!r}; GET /v1/trials lists those you can see.")
