@@ -89,16 +89,16 @@ def create_app(settings: ApiSettings, *, options_of: sources.OptionsOf | None = 
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,
     )
-    answering = (
+    answering = (  # routes are tried in this order, so those that are asked most often come first
+        latest,
+        measurements,
         me,
         keys,
         participants,
         assets,
         streams,
         catalogue,
-        measurements,
         gaps,
-        latest,
         live,
         exports,
         trials,

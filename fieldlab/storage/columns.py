@@ -69,7 +69,7 @@ def sample_batch(parts: Sequence[Packed], *, with_text: bool) -> pa.RecordBatch:
     marks = np.frombuffer(b"".join(part.marks for part in parts), ">i4").astype(np.int32)
     missing = marks >= _NO_NUMBER
     columns = [
-        pa.array(times, pa.int64()).cast(TIME),
+        pa.array(times, pa.int64()).view(TIME),
         pa.array(values, mask=missing if missing.any() else None),
         pa.array((marks & _STATUS).astype(np.uint16)),
         pa.array((marks >> _ORIGIN_AT & _ORIGIN).astype(np.int8)),

@@ -204,7 +204,7 @@ def _newest(decided: Decided, newest: Sequence[tuple[Any, ...]], *, until: Insta
         for number, (stream, tenure, owner, trial, agreement, *_, origin) in enumerate(newest)
     )
     columns = {
-        "time": pa.array(times, pa.int64()).cast(TIME),
+        "time": pa.array(times, pa.int64()).view(TIME),
         "value": pa.array([row[6] for row in newest], pa.float64()),
         "text": pa.array([row[7] for row in newest], pa.string()),
         "status": pa.array([shown(row[8]) for row in newest], pa.uint16()),
