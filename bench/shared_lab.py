@@ -21,6 +21,7 @@ MIDDLE: Final = Instant(BEGIN + SECONDS // 2 * SECOND)
 UNTIL: Final = Instant(BEGIN + SECONDS * SECOND)
 READER: Final = "participant-1"
 STREAMS_OF_AN_AGREEMENT: Final = 5
+"""On the average: 100 agreements for 500 streams."""
 
 _LAB: Final[LiteralString] = """
     INSERT INTO fieldlab.participant (slug, name, role)
@@ -57,8 +58,9 @@ _APPROVED: Final[LiteralString] = "UPDATE fieldlab.agreement SET state = 'active
 
 
 def share(database: Database, *, streams: int = STREAMS, seconds: int = SECONDS) -> None:
-    """Make the lab: two tenures a stream, and agreements of five streams each for what is not the reader's."""
+    """Make the lab: two tenures a stream, and an agreement for every five streams for what is not the reader's."""
     others = PARTICIPANTS - 1
+    agreements = streams // STREAMS_OF_AN_AGREEMENT
     parameters = {
         "participants": PARTICIPANTS,
         "reader": READER,
@@ -71,8 +73,9 @@ def share(database: Database, *, streams: int = STREAMS, seconds: int = SECONDS)
         cursor.execute(_LAB, parameters)
         for other in range(others):
             names = [f"s{number}" for number in range(1, streams + 1) if number % others == other]
-            for place in range(0, len(names), STREAMS_OF_AN_AGREEMENT):
-                chosen = names[place : place + STREAMS_OF_AN_AGREEMENT]
+            count = agreements // others + (other < agreements % others)
+            for place in range(count):
+                chosen = names[place::count]
                 owner = f"participant-{2 + other}"
                 enforced = Enforced(streams=tuple(f"asset.{name}" for name in sorted(chosen)))
                 text = document.canonical(Terms(owner=owner, grantee=READER, enforced=enforced))
