@@ -1,9 +1,10 @@
 """A ZIP that is written from the front to the back, with the SHA-256 of each of its files and of itself."""
 
 import os
+import shutil
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -52,8 +53,13 @@ class Archive:
         with self.file(path, media_type) as file:
             file.write(content)
 
-    def finish(self, path: Path) -> tuple[int, str]:
-        """Write the end, move the archive to its place, and give its size and SHA-256; it is whole or not there."""
+    def copy(self, path: str, media_type: str, content: Path) -> None:
+        """Put a file of the disk in."""
+        with content.open("rb") as source, self.file(path, media_type) as file:
+            shutil.copyfileobj(source, file, _CHUNK)
+
+    def finish(self, place: Callable[[str], Path]) -> tuple[int, str]:
+        """Write the end, move the archive to the place of its SHA-256, and give both size and that."""
         self._zip.close()
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -63,7 +69,7 @@ class Archive:
             digest.update(chunk)
         size = self._file.tell()
         self._file.close()
-        self._path.replace(path)
+        self._path.replace(place(digest.hexdigest()))
         return size, digest.hexdigest()
 
     def abandon(self) -> None:

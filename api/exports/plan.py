@@ -16,7 +16,7 @@ from fieldlab.readings.duration import format_duration
 from fieldlab.readings.instant import Instant
 from fieldlab.storage import read, search
 from fieldlab.storage.pool import Pool
-from fieldlab.storage.selection import Selection, StatusFilter, StreamsOf, Wanted
+from fieldlab.storage.selection import Last, Selection, StatusFilter, StreamsOf, Wanted
 
 _ALL: Final = 100_000
 
@@ -34,8 +34,10 @@ class Plan:
         return [segment for segment in self.segments if segment.stream == stream.key]
 
 
-async def plan(scope: ReadScope, engine: AsyncEngine, pool: Pool, request: ExportRequest) -> Plan:
-    """Decide on what is asked for; nothing after this moment will be in it.
+async def plan(
+    scope: ReadScope, engine: AsyncEngine, pool: Pool, request: ExportRequest, began: Instant | None = None
+) -> Plan:
+    """Decide on what is asked for; nothing after this moment will be in it, or after the one at which its job began.
 
     Raises NotFound for what is not there or hidden, or where there is nothing to have; OutsideAgreement where an
     agreement does not allow the purpose or Parquet; InvalidInput where every segment has a floor that the step misses.
@@ -43,12 +45,16 @@ async def plan(scope: ReadScope, engine: AsyncEngine, pool: Pool, request: Expor
     wanted = await _streams(scope, engine, request)
     if not wanted:
         raise NotFound("There is nothing of that which you may have; GET /v1/catalogue lists what there is.")
-    asked = Selection(streams=wanted, interval=request.interval(), limit=1, ask=request.ask(), kind=None)
+    interval = request.interval()
+    if began is not None and isinstance(interval, Last):
+        interval = interval.before(began)
+    asked = Selection(streams=wanted, interval=interval, limit=1, ask=request.ask(), kind=None)
     answer = await read.measurements(scope, pool, asked)
+    moment = answer.decided_at if began is None else began
     kept = [
         replace(segment, interval=past)
         for segment in answer.segments
-        if (past := _until(segment.interval, answer.decided_at)) is not None and _meant(segment, request)
+        if (past := _until(segment.interval, moment)) is not None and _meant(segment, request)
     ]
     if not kept:
         raise NotFound("There is nothing of that which you may have; GET /v1/catalogue lists what there is.")
@@ -59,7 +65,7 @@ async def plan(scope: ReadScope, engine: AsyncEngine, pool: Pool, request: Expor
     numbered = tuple(replace(segment, number=number, origins=()) for number, segment in enumerate(kept))
     keys = {segment.stream for segment in numbered}
     return Plan(
-        decided_at=answer.decided_at,
+        decided_at=moment,
         streams=tuple(stream for stream in answer.streams if stream.key in keys),
         segments=numbered,
     )

@@ -57,8 +57,8 @@ def router() -> APIRouter:
         """Have a package made in the background: a ZIP with a Parquet file for each stream, and what it all means.
 
         What you may have is decided when the job begins, and again for each batch it reads; nothing later than its
-        beginning is in it. It is read with the key that asked, so a key that ends meanwhile ends the job. Needs
-        `data:read`.
+        beginning is in it. It is read in the name of the key that asked, so a key that ends meanwhile ends the job;
+        an access token may end, unless it is revoked. Needs `data:read`.
         """
         made = await requested(scope, desk, asked)
         response.headers["Location"] = f"/v1/exports/{made.id}"
@@ -86,7 +86,7 @@ def router() -> APIRouter:
     async def end_export(scope: Caller, desk: AtDesk, id_: Id) -> Export:
         """Stop the job if it runs, and delete the package."""
         ended = await storage.end(scope, desk.engine, id_)
-        desk.exports.place.package(id_).unlink(missing_ok=True)
+        desk.exports.place.withdraw(id_)
         return Export.of(ended)
 
     @routes.get("/exports/{id}/package", summary="Its package", responses=PACKAGE)
@@ -119,14 +119,14 @@ async def requested(scope: ReadScope, desk: Desk, asked: ExportRequest) -> Kept:
 async def package(scope: ReadScope, desk: Desk, id_: UUID) -> Response:
     """Give the package of an export; raises Conflict while there is none, Gone when it is not to be had any more."""
     found = await storage.one(scope, desk.engine, id_)
-    path = desk.exports.place.package(id_)
+    path = desk.exports.place.package(id_, found.sha256 or "")
     match found.state:
         case ExportState.QUEUED | ExportState.RUNNING:
             raise Conflict("This export is not ready yet; GET /v1/exports/{id} says how far it is.")
         case ExportState.FAILED:
             raise Conflict(f"There is no package: {found.detail}")
         case ExportState.READY if not await storage.holds(scope, desk.engine, id_):
-            path.unlink(missing_ok=True)
+            desk.exports.place.withdraw(id_)
             raise Gone("Some of its data is not yours to read any more; ask for an export of what is.")
         case ExportState.READY if not path.exists():
             raise Conflict("The package lies on the disk of another process of this service.")

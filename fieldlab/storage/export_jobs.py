@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from fieldlab.errors import Unavailable
 from fieldlab.ownership.access import Access
 from fieldlab.ownership.export import ExportJob, ExportState, Ticket
 from fieldlab.ownership.scope import ReadScope
@@ -18,6 +20,9 @@ from fieldlab.storage.transaction import adding, reached
 
 LEASE: Final = 60
 """Seconds after which a worker that says nothing has lost its job."""
+
+_TRIES: Final = 5
+_RACED: Final = {"40001", "40P01"}
 
 _CLAIM: Final = text("SELECT * FROM visible.claim_export(CAST(:tickets AS bytea[]), make_interval(secs => :lease))")
 """Takes the oldest of the waiting jobs, or one that was lost; passes by what another worker is taking."""
@@ -72,15 +77,28 @@ async def hold(scope: ReadScope, engine: AsyncEngine, ticket: Ticket, access: Ac
         "starts": [segment.interval.start for segment in access.segments],
         "untils": [segment.interval.until for segment in access.segments],
     }
-    async with adding(scope, engine) as bound:
-        if not await bound.connection.scalar(_HOLD, asked):
-            return False
-        await ledger.note(bound, access)
-        return True
+    for _ in range(_TRIES):
+        try:
+            async with adding(scope, engine) as bound:
+                if not await bound.connection.scalar(_HOLD, asked):
+                    return False
+                await ledger.note(bound, access)
+                return True
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) not in _RACED:
+                raise
+    raise Unavailable("The export is being changed by others all the time; another worker tries again.")
 
 
-async def note(engine: AsyncEngine, ticket: Ticket, *, progress: float, rows: int, lease: float = LEASE) -> bool:
-    """Note how far the job is, and keep it for so many seconds more; false if it is to stop."""
+async def note(
+    engine: AsyncEngine,
+    ticket: Ticket,
+    *,
+    progress: float | None = None,
+    rows: int | None = None,
+    lease: float = LEASE,
+) -> bool:
+    """Note how far the job is, if that is known, and keep it for so many seconds more; false if it is to stop."""
     asked = {"ticket": ticket.presented, "progress": progress, "rows": rows, "lease": lease}
     with reached():
         async with engine.begin() as connection:
@@ -89,12 +107,12 @@ async def note(engine: AsyncEngine, ticket: Ticket, *, progress: float, rows: in
 
 async def finish(
     engine: AsyncEngine, ticket: Ticket, state: ExportState, *, detail: str = "", size: int = 0, sha256: str = ""
-) -> None:
-    """End the job; what is no longer its reader's is withdrawn, even if it is ready."""
+) -> bool:
+    """End the job; what is no longer its reader's is withdrawn, even if it is ready. False if it was ended before."""
     asked = {"ticket": ticket.presented, "state": state, "detail": detail, "size": size or None}
     with reached():
         async with engine.begin() as connection:
-            await connection.execute(_FINISH, {**asked, "sha256": sha256 or None})
+            return bool(await connection.scalar(_FINISH, {**asked, "sha256": sha256 or None}))
 
 
 async def spent(engine: AsyncEngine, tickets: Iterable[Ticket]) -> frozenset[Ticket]:

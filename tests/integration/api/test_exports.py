@@ -202,7 +202,7 @@ async def test_what_is_revoked_is_gone_from_the_disk_too(lab: Floor) -> None:
     id_ = await agree(lab)
     shown = await ended(lab, "researcher", stream=[CURRENT])
     worker = lab.app.state.desk.exports
-    kept = list(worker.place._directory.rglob("package.zip"))
+    kept = list(worker.place._directory.rglob("*.zip"))
     assert len(kept) == 1
     assert (await lab["researcher"].get(shown["package"])).status_code == 200
     assert await step(lab, "sme-a", id_, "terminate") == 200
@@ -313,7 +313,7 @@ async def test_a_job_that_was_interrupted_is_done_by_whoever_starts_next(databas
 
 
 async def test_batches_of_a_long_stretch_make_one_table(lab: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.exports.job.BATCH", 100)
+    monkeypatch.setattr("api.exports.taking.BATCH", 100)
     every = range(EIGHT, EIGHT + 10 * MINUTE, SECOND)
     lab.store(SPEED, (Row(time=Instant(time), value=float(time)) for time in every))
     packed = await package(lab, "sme-a", stream=[SPEED])

@@ -7,6 +7,7 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -24,7 +25,8 @@ from api.app import create_app
 from fieldlab.settings import ApiSettings
 from fieldlab.storage import admission
 from fieldlab.storage.database import open_engine
-from tests.integration.api.lab import CURRENT, Floor
+from tests.integration.api.lab import CURRENT, EIGHT, NINE, Floor
+from tests.integration.api.test_exports import OVER, until
 from tests.servers.port import listening
 
 AUDIENCE = "fieldlab"
@@ -89,7 +91,7 @@ def admission_key(lab: Floor) -> str:
 
 
 @pytest.fixture
-async def trusting(lab: Floor, issuer: TestIssuer) -> AsyncIterator[Floor]:
+async def trusting(lab: Floor, issuer: TestIssuer, tmp_path: Path) -> AsyncIterator[Floor]:
     """The lab, behind a service that trusts the issuer."""
     settings = ApiSettings.load(
         api_database_url=lab.database.api,
@@ -97,6 +99,7 @@ async def trusting(lab: Floor, issuer: TestIssuer) -> AsyncIterator[Floor]:
         api_oidc_issuer=issuer.url,
         api_oidc_audience=AUDIENCE,
         api_oidc_key=admission_key(lab),
+        api_exports_directory=tmp_path / "exports",
     )
     app = create_app(settings)
     async with app.router.lifespan_context(app):
@@ -209,3 +212,58 @@ async def test_sql_alone_admits_nobody(trusting: Floor) -> None:
                     "SELECT visible.admit(%s, 'lab', 'me', ARRAY['lab:admin'], now() + interval '1 hour', %s)",
                     [b"digest", mark],
                 )
+
+
+class TestAnExport:
+    """Of a token that lives for minutes: its job is bound to the participant's right, and not to the token's life."""
+
+    async def asked(self, lab: Floor, token: str) -> str:
+        lab.app.state.desk.exports.pause()
+        async with lab.client(token) as client:
+            made = await client.post("/v1/exports", json={"stream": [CURRENT]})
+        assert made.status_code == 202, made.text
+        lab.execute(
+            "UPDATE fieldlab.credential SET expires_at = now() - interval '1 s' WHERE admitted AND issued_by IS NULL"
+        )
+        assert (await asked(lab, token))[0] == 401
+        return str(made.json()["id"])
+
+    async def over(self, lab: Floor, id_: str) -> dict[str, Any]:
+        lab.app.state.desk.exports.resume()
+        return await until(lab, "sme-a", id_, lambda shown: shown["state"] in OVER)
+
+    async def test_goes_on_when_the_token_has_ended(self, trusting: Floor, issuer: TestIssuer) -> None:
+        id_ = await self.asked(trusting, issuer.token())
+        shown = await self.over(trusting, id_)
+        assert (shown["state"], shown["rows"]) == ("ready", 361), shown
+        assert (await asked(trusting, issuer.token(jti="another"), f"/v1/exports/{id_}"))[1]["state"] == "ready"
+        entries = (await asked(trusting, trusting.tokens["sme-a"], "/v1/accesses"))[1]["items"]
+        assert "alice" in json.dumps([one for one in entries if '"export"' in json.dumps(one)])
+
+    async def test_ends_when_the_token_is_revoked(self, trusting: Floor, issuer: TestIssuer) -> None:
+        id_ = await self.asked(trusting, issuer.token())
+        trusting.execute("UPDATE fieldlab.credential SET revoked_at = now() WHERE admitted AND issued_by IS NULL")
+        shown = await self.over(trusting, id_)
+        assert (shown["state"], "token" in shown["detail"]) == ("failed", True)
+
+    async def test_ends_when_its_own_credential_is_revoked(self, trusting: Floor, issuer: TestIssuer) -> None:
+        id_ = await self.asked(trusting, issuer.token())
+        keys = (await trusting["sme-a"].get("/v1/keys")).json()["items"]
+        (own,) = [one for one in keys if one["issued_by"] is not None]
+        assert (own["principal"], own["scopes"]) == ("alice", ["data:read"])
+        assert (await trusting["sme-a"].delete(f"/v1/keys/{own['id']}")).status_code == 200
+        assert (await self.over(trusting, id_))["state"] == "failed"
+
+    async def test_ends_when_the_participant_has_no_right_any_more(self, trusting: Floor, issuer: TestIssuer) -> None:
+        id_ = await self.asked(trusting, issuer.token())
+        correction = {"at": str(EIGHT), "to": "sme-b", "from": str(EIGHT), "until": str(NINE), "reason": "a slip"}
+        answer = await trusting["lab"].post("/v1/assets/mill-1/corrections", json=correction)
+        assert answer.status_code == 201, answer.text
+        assert (await self.over(trusting, id_))["state"] in {"failed", "withdrawn"}
+
+    async def test_of_long_ago_keeps_nobody_out(self, trusting: Floor, issuer: TestIssuer) -> None:
+        id_ = await self.asked(trusting, issuer.token())
+        await self.over(trusting, id_)
+        trusting.execute("UPDATE fieldlab.credential SET expires_at = now() - interval '9 days' WHERE admitted")
+        assert (await asked(trusting, issuer.token(jti="another")))[0] == 200
+        assert (await trusting["sme-a"].get(f"/v1/exports/{id_}")).status_code == 200
