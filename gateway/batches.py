@@ -69,10 +69,10 @@ def accounts(batch: Batch, outcome: Outcome) -> dict[int, Account]:
     rejected: dict[int, Counter[Reason]] = {}
     for one in batch.refusals:
         rejected.setdefault(one.source, Counter())[one.reject.reason] += one.reject.samples
-    sources = batch.rows.sources
+    sources = batch.rows.counts()
     found = {}
-    for source in {*rejected, *np.unique(sources).tolist()}:
-        own = sources == source
+    for source in {*rejected, *sources}:
+        own = batch.rows.sources == source if len(sources) > 1 or source not in sources else slice(None)
         fates = outcome.fates[own]
         counts = np.bincount(fates, minlength=len(Fate))
         reasons = rejected.get(source, Counter())

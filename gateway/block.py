@@ -43,22 +43,23 @@ class Block:
 
         Raises OverflowError, TypeError or ValueError for what no column can hold; `split` tells such samples apart.
         """
-        codes = {address: code for code, address in enumerate(dict.fromkeys(samples.addresses))}
         texts = samples.texts
         count = len(texts)
         plain = texts.count(None) == count
         values = np.array(samples.values, np.float64)
+        addresses = _Codes()
+        codes = np.fromiter(map(addresses.__getitem__, samples.addresses), np.int32, count)
         return cls(
             source=source,
-            addresses=tuple(codes),
-            codes=np.array([codes[address] for address in samples.addresses], np.int32),
+            addresses=tuple(addresses),
+            codes=codes,
             received=np.full(count, received_at, np.int64),
-            times=np.array(samples.times, np.int64),
+            times=np.fromiter(samples.times, np.int64, count),
             values=values,
             numeric=_numeric(samples.values, values),
             texts={} if plain else {at: text for at, text in enumerate(texts) if text is not None},
-            statuses=np.array(samples.statuses, np.int16),
-            origins=np.array(samples.origins, np.int16),
+            statuses=_int16(samples.statuses),
+            origins=_int16(samples.origins),
         )
 
     @staticmethod
@@ -139,9 +140,22 @@ def split(samples: Samples, *, received_at: Instant) -> tuple[Samples, tuple[Rej
     return _take(samples, kept), tuple(rejects)
 
 
+class _Codes(dict[str, int]):
+    """Numbers addresses in the order in which they are first asked for."""
+
+    def __missing__(self, address: str) -> int:
+        code = self[address] = len(self)
+        return code
+
+
+def _int16(column: list[int]) -> Int16:
+    """Make a column of which every entry is nearly always the same."""
+    if column and column.count(column[0]) == len(column):
+        return np.full(len(column), column[0], np.int16)
+    return np.array(column, np.int16)
+
+
 def _numeric(given: list[float | None], values: Float64) -> Mask:
-    if given.count(None) == 0:
-        return np.ones(len(given), np.bool_)
     numeric = ~np.isnan(values)
     for at in np.flatnonzero(~numeric).tolist():
         numeric[at] = given[at] is not None

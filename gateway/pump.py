@@ -8,8 +8,6 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Final, TypeVar
 
-import numpy as np
-
 from connectors.backoff import Backoff
 from fieldlab.errors import Unavailable
 from fieldlab.readings.instant import Instant
@@ -149,8 +147,7 @@ class Pump:
 
         It is said once a second, and at once when the batch is the last, or a source's last.
         """
-        sources, counts = np.unique(batch.rows.sources, return_counts=True)
-        written = dict(zip(sources.tolist(), counts.tolist(), strict=True))
+        written = batch.rows.counts()
         for one in batch.refusals:
             written[one.source] = written.get(one.source, 0) + one.reject.samples
         left = {source: tally.waiting - written.get(source, 0) for source, tally in self._tallies.items()}

@@ -113,6 +113,15 @@ class Rows:
         """Give the id of the source of each row."""
         return np.array([source for source, _ in self.addresses], np.int32)[self.places]
 
+    def counts(self) -> dict[int, int]:
+        """Count the rows of each source that has any."""
+        found: dict[int, int] = {}
+        at_places = np.bincount(self.places, minlength=len(self.addresses)).tolist()
+        for (source, _), count in zip(self.addresses, at_places, strict=True):
+            if count:
+                found[source] = found.get(source, 0) + count
+        return found
+
     def source(self, position: int) -> int:
         """Give the id of the source of one row."""
         return self.addresses[int(self.places[position])][0]
