@@ -36,7 +36,8 @@ class GuardedBroker:
 def guarded_mosquitto(write: Callable[[Path], None]) -> Iterator[GuardedBroker]:
     """Run it with the files that `write` puts into a directory, which it may write again before `reload`.
 
-    `write` makes `passwords`, `rights` and `listener.conf`; the last is put into the listener's configuration.
+    `write` makes `passwords`, `rights` and `listener.conf`; the last is put into the listener's configuration,
+    where `{home}` stands for the directory as mosquitto sees it.
     """
     running = _from_docker(write) if docker.engine_runs() else _from_trixie(trixie.obtain(), write)
     with running as broker:
@@ -56,7 +57,7 @@ def _from_docker(write: Callable[[Path], None]) -> Iterator[GuardedBroker]:
                 file.chmod(0o644)
 
         put()
-        more = (home / "listener.conf").read_text()
+        more = (home / "listener.conf").read_text().replace("{home}", "/mosquitto/files")
         configuration.write_text(CONFIGURATION.format(port=1883, address="0.0.0.0", home="/mosquitto/files", more=more))
         options = [
             *("--volume", f"{configuration}:/mosquitto/config/mosquitto.conf:ro"),
@@ -84,7 +85,7 @@ def _from_trixie(root: trixie.Trixie, write: Callable[[Path], None]) -> Iterator
                 root.give(path, user="mosquitto")
 
         put()
-        more = (home / "listener.conf").read_text()
+        more = (home / "listener.conf").read_text().replace("{home}", str(home))
         configuration.write_text(CONFIGURATION.format(port=port, address="127.0.0.1", home=home, more=more))
         command = ["/usr/sbin/mosquitto", "-c", str(configuration)]
         child = root.start(SERVICE, command, user="mosquitto", scratch=place, stop_signal=signal.SIGTERM)
