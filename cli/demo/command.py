@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from cli.demo.parts import Ports
+from cli.demo.parts import Ports, port_beside
 from cli.demo.place import kept_in
 from cli.demo.report import Report
 from cli.demo.stage import show
@@ -20,6 +20,7 @@ _DIRECTORY: Final = Path(".fieldlab/demo")
 
 
 def demo(
+    *,
     seconds: Annotated[
         float | None, typer.Option(min=1, help="Stop by itself after this long; otherwise on Ctrl-C.")
     ] = None,
@@ -31,7 +32,13 @@ def demo(
     api_port: Annotated[
         int, typer.Option(min=1, max=65535, help="Port of the query service and its documentation.")
     ] = 8000,
-    mqtt_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the MQTT broker.")] = 1883,
+    mqtt_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the MQTT broker, for MQTT 5.")] = 1883,
+    mqtt_311_port: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=65535, help="Its port for MQTT 3.1.1, which most devices speak. [default: the next one, if free]"
+        ),
+    ] = None,
     opcua_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the robot's OPC UA server.")] = 4840,
     gateway_port: Annotated[
         int, typer.Option(min=1, max=65535, help="Port of the gateway's /healthz and /metrics.")
@@ -43,7 +50,13 @@ def demo(
     company to another within them; then the machines go on live. Ctrl-C stops everything; the data is kept.
     """
     console = Console(stderr=as_json, highlight=False)
-    ports = Ports(api=api_port, mqtt=mqtt_port, opcua=opcua_port, gateway=gateway_port)
+    ports = Ports(
+        api=api_port,
+        mqtt=mqtt_port,
+        mqtt_311=port_beside(mqtt_port) if mqtt_311_port is None else mqtt_311_port,
+        opcua=opcua_port,
+        gateway=gateway_port,
+    )
     ports.check()
     began = time.monotonic()
     with kept_in(directory, fresh=fresh) as place:

@@ -30,9 +30,19 @@ max_outgoing_packet_count = 200
 max_segment_size = 104857600
 max_segment_count = 10
 
+[v4.1]
+name = "demo-3-1-1"
+listen = "127.0.0.1:{ports.mqtt_311}"
+next_connection_delay_ms = 1
+[v4.1.connections]
+connection_timeout_ms = 60000
+max_payload_size = 262144
+max_inflight_count = 100
+dynamic_filters = true
+
 [v5.1]
 name = "demo"
-listen = "127.0.0.1:{port}"
+listen = "127.0.0.1:{ports.mqtt}"
 next_connection_delay_ms = 1
 [v5.1.connections]
 connection_timeout_ms = 60000
@@ -44,10 +54,11 @@ dynamic_filters = true
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ports:
-    """The ports of the demo on 127.0.0.1."""
+    """The ports of the demo on 127.0.0.1; the broker has one for MQTT 5 and one for 3.1.1, which most devices speak."""
 
     api: int
     mqtt: int
+    mqtt_311: int
     opcua: int
     gateway: int
 
@@ -57,6 +68,7 @@ class Ports:
         for port, option in (
             (self.api, "--api-port"),
             (self.mqtt, "--mqtt-port"),
+            (self.mqtt_311, "--mqtt-311-port"),
             (self.opcua, "--opcua-port"),
             (self.gateway, "--gateway-port"),
         ):
@@ -112,9 +124,22 @@ def database(directory: Path) -> Iterator[Database]:
         server.cleanup()
 
 
-def broker(directory: Path, port: int) -> Child:
+def port_beside(port: int) -> int:
+    """Find a port that is free, the next one if it is."""
+    for wanted in (port + 1, 0):
+        with socket.socket() as trial:
+            try:
+                trial.bind(("127.0.0.1", wanted))
+            except (OSError, OverflowError):
+                continue
+            found: int = trial.getsockname()[1]
+            return found
+    raise Conflict("No port is free on 127.0.0.1; end something that listens there.")
+
+
+def broker(directory: Path, ports: Ports) -> Child:
     """Start the embedded MQTT broker."""
     configuration = directory / "broker.toml"
-    configuration.write_text(_BROKER.format(port=port), encoding="utf-8")
+    configuration.write_text(_BROKER.format(ports=ports), encoding="utf-8")
     arguments = [sys.executable, "-m", "iotcore", "--log-level", "ERROR", "--config", str(configuration)]
     return Child.started("broker", arguments, log=directory / "broker.log")

@@ -64,7 +64,7 @@ class _Stage:
 
     async def open(self, stop: asyncio.Event) -> None:
         ports = self._ports
-        self._keep(parts.broker(self._directory, ports.mqtt))
+        self._keep(parts.broker(self._directory, ports))
         self._machine("robot", ROBOT, "--opcua", f"opc.tcp://127.0.0.1:{ports.opcua}")
         self._start(
             "gateway",
@@ -187,4 +187,9 @@ def _introduce(console: Console, ports: Ports, scene: Scene) -> None:
         ("researcher", f"{api}/v1/latest?stream={ROBOT}.joint_1&stream={ROBOT}.power"),
     ):
         console.print(f"  curl -s -H 'Authorization: Bearer {scene.tokens[name]}' '{url}'", soft_wrap=True)
-    console.print()
+    console.print(
+        f"\nPlug in a device of yours, which sends JSON to lab/<name>/telemetry: "
+        f"MQTT 3.1.1 at 127.0.0.1:{ports.mqtt_311}, MQTT 5 at 127.0.0.1:{ports.mqtt}. What arrives:\n\n"
+        f"  curl -s -H 'Authorization: Bearer {scene.tokens['operator']}' {api}/v1/discoveries\n",
+        soft_wrap=True,
+    )

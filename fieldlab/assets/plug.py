@@ -114,7 +114,7 @@ def plugged(present: Inventory, plug: Plug, seen: Sequence[Seen]) -> Plugged:
     if plug.source not in present.sources:
         raise NotFound(f"There is no source {plug.source!r}; GET /v1/sources lists those there are.")
     if plug.asset is not None and plug.asset not in present.assets:
-        raise NotFound(f"There is no asset {plug.asset!r}; declare it in lab.yaml, with its home owner.")
+        raise NotFound(f"There is no asset {plug.asset!r}; enter it with POST /v1/assets or in lab.yaml.")
     match = _Matcher(plug, present.assets)
     wanted, left_out = list[_Wanted](), list[str]()
     for one in seen:
@@ -175,7 +175,9 @@ def _bound_already(present: Inventory, plug: Plug, match: _Matcher, left_out: Se
     if kept:
         return Inventory(bindings=kept)
     if left_out:
-        raise NotFound(f"{left_out[0]} names an asset that is not in the lab; declare it in lab.yaml first.")
+        raise NotFound(
+            f"{left_out[0]} names an asset that is not in the lab; enter it with POST /v1/assets or in lab.yaml."
+        )
     what = plug.address or plug.pattern or f"an address that names {plug.asset}"
     raise NotFound(
         f"Nothing that arrives at {plug.source} and is not bound yet is {what}; GET /v1/discoveries lists what does."

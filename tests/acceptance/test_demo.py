@@ -16,7 +16,7 @@ from tests.servers.child import listens
 from tests.servers.port import free_port
 from tests.servers.scratch import scratch
 
-PORTS = ("--api-port", "--mqtt-port", "--opcua-port", "--gateway-port")
+PORTS = ("--api-port", "--mqtt-port", "--mqtt-311-port", "--opcua-port", "--gateway-port")
 pytestmark = pytest.mark.timeout(600)
 
 

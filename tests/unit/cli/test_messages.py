@@ -66,7 +66,7 @@ def test_a_wrong_lab_file_names_the_place(text: str, said: str, tmp_path: Path) 
 
 
 def test_the_demo_lab_listens_on_the_ports_that_were_chosen() -> None:
-    declared = lab(Ports(api=1, mqtt=2, opcua=3, gateway=4))
+    declared = lab(Ports(api=1, mqtt=2, mqtt_311=5, opcua=3, gateway=4))
     assert declared.sources["shop-floor"].url == "mqtt://127.0.0.1:2"
     assert declared.sources["robot-cell"].url == "opc.tcp://127.0.0.1:3"
     assert {source.wire for source in declared.sources.values()} == set(Wire)
