@@ -11,6 +11,7 @@ from fieldlab_client.export import Export
 from fieldlab_client.lab import Lab
 from fieldlab_client.live import Live, Sample
 from fieldlab_client.package import Package
+from fieldlab_client.saved import check
 from fieldlab_client.segment import Gap, Segment
 from fieldlab_client.selection import Selection
 from fieldlab_client.table import Measurements
@@ -32,4 +33,5 @@ __all__ = [
     "Sample",
     "Segment",
     "Selection",
+    "check",
 ]

@@ -13,6 +13,7 @@ from fieldlab_client.export import Export
 from fieldlab_client.live import Live
 from fieldlab_client.package import Package
 from fieldlab_client.reading import fetch
+from fieldlab_client.saved import save
 from fieldlab_client.table import Measurements
 
 if TYPE_CHECKING:
@@ -78,6 +79,10 @@ class Selection:
     def polars(self) -> pl.DataFrame:
         """Fetch all of it as a polars frame."""
         return self.read().polars()
+
+    def save(self, path: str | Path) -> Path:
+        """Fetch all of it into a `.parquet`, `.arrow`, `.csv` or `.ndjson`; the file is there once it is whole."""
+        return save(self.connection, self._question(), path, label=self._label)
 
     def export(self) -> Export:
         """Have the lab make a package of it in the background."""
