@@ -5,8 +5,10 @@ A word chooses the experiments that have a figure with that word in its name; wi
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +16,8 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from bench import answers, chart, discovery, ingest, live, mqtt, opcua, query, simulators, whole
-from bench.figure import Experiment
+from bench.figure import Experiment, Figure
+from tests.servers.engine import Engine
 from tests.servers.timescaledb import timescaledb
 from tests.servers.unavailable import Unavailable
 
@@ -30,11 +33,14 @@ EXPERIMENTS: Final[tuple[Experiment, ...]] = (
     *chart.EXPERIMENTS,
     *simulators.EXPERIMENTS,
 )
+WHOLE: Final = Figure(
+    name="bench.minutes", meaning="for all of these; with an experiment that failed there is none", most=25.0
+)
 LATEST: Final = Path(__file__).parent / "latest.json"
 
 
 def main(words: Sequence[str]) -> int:
-    """Run the chosen experiments on TimescaleDB; give the exit code: 1 when a figure misses its target."""
+    """Run the chosen experiments on TimescaleDB; give the exit code: 1 when a figure misses its target or has none."""
     console = Console()
     chosen = [one for one in EXPERIMENTS if not words or any(word in f.name for word in words for f in one.figures)]
     if not chosen:
@@ -42,34 +48,59 @@ def main(words: Sequence[str]) -> int:
         console.print(f"No figure's name holds {' or '.join(words)}; there are {names}.")
         return 2
     measured: dict[str, float] = {}
+    begun = time.monotonic()
     try:
-        for experiment in chosen:
-            console.print("measuring", ", ".join(figure.name for figure in experiment.figures), style="dim")
+        for number, experiment in enumerate(chosen, start=1):
+            console.print(f"{number}/{len(chosen)}", *(figure.name for figure in experiment.figures), style="dim")
             with timescaledb(durable=True) as engine:
-                measured.update(experiment.run(engine))
+                measured.update(_measured(console, experiment, engine))
+            console.print(f"     {_spent(begun)} so far", style="dim")
     except Unavailable as reason:
         console.print(f"The bench needs TimescaleDB. {reason}", style="red")
         return 2
     finally:
+        if not words and len(measured) == sum(len(one.figures) for one in EXPERIMENTS):
+            measured[WHOLE.name] = (time.monotonic() - begun) / 60
         _write(measured)
-    missed = _show(console, chosen, measured)
+    figures = [figure for experiment in chosen for figure in experiment.figures]
+    missed = _show(console, [*figures, WHOLE] if not words else figures, measured)
+    cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[2]
+    console.print(f"{_spent(begun)}, {cores} cores, load of the last quarter of an hour {load:.1f}", style="dim")
     return 1 if missed else 0
 
 
-def _write(measured: dict[str, float]) -> None:
+def _measured(console: Console, experiment: Experiment, engine: Engine) -> Mapping[str, float]:
+    """Run an experiment; one that fails has no figures, and does not keep the others from being measured."""
+    try:
+        return experiment.run(engine)
+    except Unavailable:
+        raise
+    except Exception:  # noqa: BLE001 - whatever it is, it is shown, and the run is no success
+        console.print_exception(max_frames=5)
+        return {}
+
+
+def _spent(begun: float) -> str:
+    minutes, seconds = divmod(round(time.monotonic() - begun), 60)
+    return f"{minutes} min {seconds} s"
+
+
+def _write(measured: Mapping[str, float]) -> None:
     """Keep the figures of earlier runs that were not measured now."""
     known = json.loads(LATEST.read_text()) if LATEST.exists() else {}
     LATEST.write_text(json.dumps({**known, **measured}, indent=2, sort_keys=True) + "\n")
 
 
-def _show(console: Console, chosen: list[Experiment], measured: dict[str, float]) -> list[str]:
-    table = Table(Column("figure", no_wrap=True), "value", "target", "", "what it is")
+def _show(console: Console, figures: Sequence[Figure], measured: Mapping[str, float]) -> list[str]:
+    """Print the table; give the names of the figures that miss their targets or were not measured."""
+    table = Table(Column("figure", no_wrap=True), Column("value", justify="right"), "target", "", "what it is")
     missed = []
-    for figure in (figure for experiment in chosen for figure in experiment.figures):
-        value = measured[figure.name]
-        good = figure.good(value)
-        verdict = "" if not figure.target else "[green]met[/]" if good else "[red]missed[/]"
-        table.add_row(figure.name, f"{value:.3g}", figure.target, verdict, figure.meaning)
+    for figure in figures:
+        value = measured.get(figure.name)
+        good = value is not None and figure.good(value)
+        verdict = "[red]failed[/]" if value is None else "[green]met[/]" if good else "[red]missed[/]"
+        shown = "" if value is None else f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
+        table.add_row(figure.name, shown, figure.target, verdict if figure.target or not good else "", figure.meaning)
         if not good:
             missed.append(figure.name)
     console.print(table)
