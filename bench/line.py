@@ -15,9 +15,10 @@ from fieldlab.readings.samples import Samples
 from fieldlab.storage.bindings import Catalogue
 from fieldlab.storage.spool import Spool
 from fieldlab.storage.write import Writer
+from gateway.arrival import Arrival, entry_of
 from gateway.descriptions import Descriptions
 from gateway.discoveries import Discoveries
-from gateway.intake import Arrival, Intake, entry_of
+from gateway.intake import Intake
 from gateway.limits import Limits
 from gateway.outage import Outage
 from gateway.pump import Pump
@@ -74,7 +75,7 @@ class Line:
         """Put samples into the spool, one record each, as an outage leaves them."""
         now = Instant.now()
         for one in samples:
-            record = Record.of(one, rejects=(), gaps=(), source=SOURCE, received_at=now)
+            record = Record.of([one], rejects=(), gaps=(), source=SOURCE, received_at=now)
             self.spool.append([entry_of(record)], now=now)
             self.tallies.of(SOURCE).received += record.size
 

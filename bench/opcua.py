@@ -1,7 +1,8 @@
 """How fast values come from an OPC UA server into the database, against the same subscription that discards them.
 
-It is discarded twice: by asyncua's own client, which decodes about as fast as any client that is written in Python, and
-by ours, which reads values as columns. Writing cannot keep step with the latter on the same cores.
+It is discarded twice: by the same connector, which reads values as columns, and by asyncua's own client, which makes an
+object of each. Writing a value costs PostgreSQL several times what it costs the connector to read it, so that the first
+ratio is bounded by the cores, and the second is not.
 """
 
 import asyncio
@@ -54,9 +55,12 @@ _LAB: Final[LiteralString] = """
     INSERT INTO fieldlab.binding (source_id, address, stream_id)
         SELECT s.id, 'nsu=' || %(namespace)s || ';s=' || t.name, t.id FROM fieldlab.source AS s, fieldlab.stream AS t;
 """
-_LAST: Final[LiteralString] = """
-    SELECT count(*) FROM fieldlab.stream AS s JOIN fieldlab.measurement AS m ON m.stream_id = s.id AND m.time = %(last)s
-"""
+_ARRIVED: Final[LiteralString] = "SELECT FROM fieldlab.measurement WHERE stream_id = %(stream)s AND time = %(last)s"
+"""Whether the value that is sent last is there: a look at one key, since whoever waits must not be what is measured."""
+
+_STREAM: Final[LiteralString] = "SELECT id FROM fieldlab.stream WHERE name = %(name)s"
+
+_WHOLE: Final[LiteralString] = "SELECT count(*) FROM fieldlab.measurement WHERE time BETWEEN %(begin)s AND %(last)s"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +103,7 @@ class Discarding:
     async def __call__(self, delivery: Delivery) -> None:
         """Discard one delivery."""
         delivery.safe()
-        self._left -= len(delivery.samples)
+        self._left -= delivery.size
         if self._left <= 0:
             self.whole.set()
 
@@ -193,12 +197,16 @@ async def _end_to_end(server: Load, database: Database, directory: Path, begin: 
     await asyncio.sleep(SETTLING)
     begun, last = time.perf_counter(), server.send(begin)
     async with await psycopg.AsyncConnection.connect(database.admin, autocommit=True) as connection:
-        while True:
-            row = await (await connection.execute(_LAST, {"last": last.datetime()})).fetchone()
-            if row is not None and row[0] == ITEMS:
-                break
-            await asyncio.sleep(0.02)
-    seconds = time.perf_counter() - begun
+        (stream,) = await (await connection.execute(_STREAM, {"name": f"v{ITEMS - 1}"})).fetchone() or (0,)
+        asked = {"stream": stream, "last": last.datetime()}
+        while await (await connection.execute(_ARRIVED, asked)).fetchone() is None:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)
+        seconds = time.perf_counter() - begun
+        there = await (
+            await connection.execute(_WHOLE, {"begin": begin.datetime(), "last": last.datetime()})
+        ).fetchone()
+        if there != (VALUES,):
+            raise RuntimeError(f"of {VALUES} values {there} are stored")
     stop.set()
     await gateway
     return seconds
@@ -242,8 +250,8 @@ def _opcua(engine: Engine) -> Mapping[str, float]:
     with load(MANY) as server:
         subscribed = asyncio.run(_subscribed(server))
     return {
-        "ingest.opcua_vs_discard": statistics.median(by_asyncua) / statistics.median(stored),
-        "ingest.opcua_vs_own_discard": statistics.median(discarded) / statistics.median(stored),
+        "ingest.opcua_vs_discard": statistics.median(discarded) / statistics.median(stored),
+        "ingest.opcua_vs_asyncua_discard": statistics.median(by_asyncua) / statistics.median(stored),
         "ingest.opcua_discarded_per_second": VALUES / statistics.median(discarded),
         "ingest.opcua_values_per_second": VALUES / statistics.median(stored),
         "ingest.opcua_subscribed_10k_seconds": subscribed,
@@ -255,12 +263,12 @@ EXPERIMENTS: Final = (
         figures=(
             Figure(
                 name="ingest.opcua_vs_discard",
-                meaning="OPC UA values a second into the database ÷ the same subscription by asyncua, discarded",
+                meaning="OPC UA values a second into the database ÷ the same by the same connector, discarded",
                 least=0.8,
             ),
             Figure(
-                name="ingest.opcua_vs_own_discard",
-                meaning="the same ÷ the same subscription by our own connector, discarded",
+                name="ingest.opcua_vs_asyncua_discard",
+                meaning="the same ÷ the same subscription by asyncua's own client, discarded",
             ),
             Figure(
                 name="ingest.opcua_discarded_per_second",

@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from fieldlab.assets.description import Description
-from fieldlab.readings.gap import Gap
+from fieldlab.readings.columns import Columns
+from fieldlab.readings.gap import Gap, OpenGap
 from fieldlab.readings.instant import Instant
 from fieldlab.readings.reject import Reject
 from fieldlab.readings.samples import Samples
@@ -18,6 +19,8 @@ def _nothing() -> None:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Delivery:
     """What arrived together from one source; `described` is what it says of addresses of its own accord.
+
+    `columns` are numbers that came before `samples`, from a connector that reads many in one step.
 
     Whatever the source measured before `heard_until` was handed over with this delivery or earlier, or stands in a gap;
     None says nothing of it. A gap begins there when a later process finds that the source went on without it.
@@ -32,6 +35,18 @@ class Delivery:
     described: tuple[Description, ...] = ()
     heard_until: Instant | None = None
     safe: Callable[[], None] = _nothing
+    columns: Columns | None = None
+
+    @property
+    def size(self) -> int:
+        """Count what must find a fate: numbers, samples, and the samples of rejects."""
+        numbers = 0 if self.columns is None else len(self.columns)
+        return numbers + len(self.samples) + sum(reject.samples for reject in self.rejects)
+
+    @property
+    def rows(self) -> Samples:
+        """Give all samples as lists, in order."""
+        return self.samples if self.columns is None else Samples.joined([self.columns.rows(), self.samples])
 
 
 Deliver = Callable[[Delivery], Awaitable[None]]
@@ -53,3 +68,14 @@ class Connector(Protocol):
 
     def watch(self, addresses: Iterable[str]) -> None:
         """Tell which addresses are bound now; a wire that must ask for each address asks for these."""
+
+
+@runtime_checkable
+class Mending(Protocol):
+    """What a connector can do, besides, whose source may keep a history."""
+
+    def recall(self, gaps: Iterable[OpenGap]) -> None:
+        """Tell which gaps at its addresses are open; it fetches what it can, and closes those that it has mended.
+
+        Gaps that it is mending already may be among them.
+        """

@@ -109,4 +109,5 @@ def _stream_gaps(gaps: Iterable[Gap], bindings: Bindings) -> Iterable[StreamGap]
                     until=gap.until,
                     cause=gap.cause,
                     recovered=gap.recovered,
+                    heard=gap.heard.get(address),
                 )

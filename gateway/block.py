@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from fieldlab.readings.columns import Columns
 from fieldlab.readings.instant import Instant
 from fieldlab.readings.reject import Reason, Reject
 from fieldlab.readings.samples import Samples
@@ -60,6 +61,22 @@ class Block:
             texts={} if plain else {at: text for at, text in enumerate(texts) if text is not None},
             statuses=_int16(samples.statuses),
             origins=_int16(samples.origins),
+        )
+
+    @classmethod
+    def of_columns(cls, columns: Columns, *, source: int, received_at: Instant) -> "Block":
+        """Take numbers that are in arrays already; raises nothing."""
+        return cls(
+            source=source,
+            addresses=columns.names,
+            codes=columns.codes,
+            received=np.full(len(columns), received_at, np.int64),
+            times=columns.times,
+            values=columns.values,
+            numeric=np.ones(len(columns), np.bool_),
+            texts={},
+            statuses=columns.statuses,
+            origins=columns.origins,
         )
 
     @staticmethod

@@ -10,40 +10,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from connectors.backoff import Backoff
-from fieldlab.errors import InvalidInput, Unavailable
-from fieldlab.ports import Delivery
+from fieldlab.errors import Unavailable
 from fieldlab.readings.instant import Instant
-from fieldlab.readings.reject import Reason, Reject
-from fieldlab.readings.samples import Samples
-from fieldlab.storage.spool import Entry, Spool
+from fieldlab.storage.spool import Spool
+from gateway.arrival import Arrival, entry_of, readable, records_of
 from gateway.limits import Limits
-from gateway.record import SAMPLE_BYTES, Record, decode, encode
+from gateway.record import Record
 
 _log: Final = logging.getLogger(__name__)
 
 _PATIENCE: Final = 0.25
 """Seconds between two looks at a full spool."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Arrival:
-    """A delivery, where it came from, and when."""
-
-    source: int
-    received_at: Instant
-    delivery: Delivery
-
-    @property
-    def size(self) -> int:
-        """Count what must find a fate: samples, and the samples of rejects."""
-        return len(self.delivery.samples) + sum(reject.samples for reject in self.delivery.rejects)
-
-    @property
-    def load(self) -> int:
-        """Give the room that it takes in memory, counted in samples."""
-        texts = self.delivery.samples.texts
-        words = 0 if texts.count(None) == len(texts) else sum(len(text) for text in texts if text is not None)
-        return self.size + (words + sum(len(reject.raw) for reject in self.delivery.rejects)) // SAMPLE_BYTES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +55,11 @@ class Intake:
         self._changed = asyncio.Condition()
         self.used = spool.bytes()
         self.fault: str | None = None
+
+    @property
+    def last(self) -> int:
+        """Give the number of the newest record in the spool."""
+        return self._last
 
     @property
     def behind(self) -> bool:
@@ -196,7 +178,7 @@ class Intake:
                 return spooled
 
     def _commit(self, group: Sequence[Arrival]) -> tuple[list[Spooled], int]:
-        records = [piece for record in _records(group) for piece in record.pieces(self._limits.batch)]
+        records = [piece for record in records_of(group) for piece in record.pieces(self._limits.batch)]
         heard = {one.source: until for one in group if (until := one.delivery.heard_until) is not None}
         ids = self._spool.append([entry_of(record) for record in records], now=Instant.now(), heard=heard)
         return [Spooled(id=id_, record=record) for id_, record in zip(ids, records, strict=True)], self._spool.bytes()
@@ -224,58 +206,12 @@ class Intake:
 
     def _from_disk(self, after: int, most: int) -> list[Spooled]:
         entries = self._spool.read(after=after, size=most, most_bytes=self._limits.batch_bytes)
-        return [Spooled(id=entry.id, record=_readable(entry)) for entry in entries]
+        return [Spooled(id=entry.id, record=readable(entry)) for entry in entries]
 
     def _complain(self, fault: str) -> None:
         if self.fault is None:
             _log.warning("%s", fault)
         self.fault = fault
-
-
-def entry_of(record: Record) -> Entry:
-    """Turn a record into what the spool keeps."""
-    return Entry(source=record.source, received_at=record.received_at, size=record.size, body=encode(record))
-
-
-def _records(group: Sequence[Arrival]) -> list[Record]:
-    """Put the deliveries of each source together; one whose columns do not fit together stays alone."""
-    together: dict[tuple[int, int | None], list[Arrival]] = {}
-    for at, arrival in enumerate(group):
-        alone = None if arrival.delivery.samples.even else at
-        together.setdefault((arrival.source, alone), []).append(arrival)
-    return [
-        Record.of(
-            Samples.joined(arrival.delivery.samples for arrival in arrivals),
-            rejects=[reject for arrival in arrivals for reject in arrival.delivery.rejects],
-            gaps=[gap for arrival in arrivals for gap in arrival.delivery.gaps],
-            source=source,
-            received_at=arrivals[-1].received_at,
-        )
-        for (source, _), arrivals in together.items()
-    ]
-
-
-def _readable(entry: Entry) -> Record:
-    """Read an entry back; one that the disk has spoilt becomes a reject with its bytes."""
-    try:
-        return decode(entry.body)
-    except InvalidInput as error:
-        _log.error("%s It becomes a reject.", error)
-        return Record.of(
-            Samples(),
-            rejects=[
-                Reject(
-                    reason=Reason.MALFORMED,
-                    detail=str(error),
-                    raw=entry.body,
-                    received_at=entry.received_at,
-                    samples=max(entry.size, 1),
-                )
-            ],
-            gaps=(),
-            source=entry.source,
-            received_at=entry.received_at,
-        )
 
 
 def _tell(arrival: Arrival) -> None:

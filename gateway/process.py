@@ -28,6 +28,7 @@ from gateway.limits import Limits
 from gateway.monitor import Health, SpoolState, health, listen, monitor, served
 from gateway.outage import Outage
 from gateway.pump import Pump
+from gateway.recall import Recall
 from gateway.sources import Connect, Sources
 from gateway.tally import Tallies
 
@@ -100,7 +101,16 @@ async def run(
                 )
 
             async with served(monitor(tallies, seen), opened):
-                await _work(stop, guide=guide, pump=pump, intake=intake, sources=sources, outage=outage, limits=limits)
+                await _work(
+                    stop,
+                    guide=guide,
+                    pump=pump,
+                    recall=Recall(url=database_url, sources=sources, intake=intake, pump=pump),
+                    intake=intake,
+                    sources=sources,
+                    outage=outage,
+                    limits=limits,
+                )
                 if left := seen().waiting:
                     _log.info("stopped with %d samples waiting in the spool", left)
 
@@ -110,6 +120,7 @@ async def _work(
     *,
     guide: Guide,
     pump: Pump,
+    recall: Recall,
     intake: Intake,
     sources: Sources,
     outage: Outage,
@@ -121,10 +132,16 @@ async def _work(
         await guide.guided.wait()
         await pump.run()
 
-    taking, pumping, guiding = (asyncio.create_task(part) for part in (intake.run(), pumped(), guide.run()))
+    async def recalled() -> None:
+        await guide.guided.wait()
+        await recall.run()
+
+    taking, pumping, guiding, recalling = (
+        asyncio.create_task(part) for part in (intake.run(), pumped(), guide.run(), recalled())
+    )
     stopping = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait({taking, pumping, guiding, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({taking, pumping, guiding, recalling, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if stop.is_set():
             await intake.close()
             await asyncio.wait({taking, guiding, pumping}, timeout=limits.drain, return_when=asyncio.FIRST_COMPLETED)
@@ -133,10 +150,10 @@ async def _work(
                 await asyncio.wait({pumping, guiding}, timeout=limits.drain, return_when=asyncio.FIRST_COMPLETED)
     finally:
         await sources.stop()
-        for task in (stopping, guiding, taking, pumping):
+        for task in (stopping, recalling, guiding, taking, pumping):
             task.cancel()
-        await asyncio.wait({stopping, guiding, taking, pumping})
-    for task in (guiding, pumping, taking):
+        await asyncio.wait({stopping, recalling, guiding, taking, pumping})
+    for task in (guiding, pumping, taking, recalling):
         if not task.cancelled():
             task.result()
 

@@ -66,6 +66,11 @@ class Pump:
         self._report_at = 0.0
         self._reported: dict[int, int] = {}
 
+    @property
+    def written(self) -> int:
+        """Give the number of the newest record that the database has."""
+        return self._written
+
     async def bind(self, catalogue: Catalogue) -> None:
         """Bind by this catalogue from now on; what is held at addresses that it binds is written too."""
         self._catalogue = catalogue

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldlab.errors import InvalidInput
+from fieldlab.readings.columns import Columns
 from fieldlab.readings.gap import Cause, Gap
 from fieldlab.readings.instant import Instant
 from fieldlab.readings.reject import Reason, Reject
@@ -68,18 +69,24 @@ class Record:
 
     @staticmethod
     def of(
-        samples: Samples, *, rejects: Sequence[Reject], gaps: Sequence[Gap], source: int, received_at: Instant
+        parts: Sequence[Samples | Columns],
+        *,
+        rejects: Sequence[Reject],
+        gaps: Sequence[Gap],
+        source: int,
+        received_at: Instant,
     ) -> "Record":
-        """Put what arrived into arrays; a sample that no array can hold becomes a reject."""
-        unfit: tuple[Reject, ...] = ()
-        if not samples.even:
-            unfit, samples = (_uneven(samples, received_at),), Samples()
-        try:
-            block = Block.of(samples, source=source, received_at=received_at)
-        except (OverflowError, TypeError, ValueError):
-            samples, unfit = split(samples, received_at=received_at)
-            block = Block.of(samples, source=source, received_at=received_at)
-        return Record(received_at=received_at, block=block, rejects=(*rejects, *unfit), gaps=tuple(gaps))
+        """Put what arrived into arrays, in order; a sample that no array can hold becomes a reject."""
+        blocks: list[Block] = []
+        unfit: list[Reject] = []
+        for part in parts or (Samples(),):
+            if isinstance(part, Columns):
+                blocks.append(Block.of_columns(part, source=source, received_at=received_at))
+            else:
+                block, refused = _block(part, source=source, received_at=received_at)
+                blocks.append(block)
+                unfit += refused
+        return Record(received_at=received_at, block=Block.joined(blocks), rejects=(*rejects, *unfit), gaps=tuple(gaps))
 
     def pieces(self, most: int) -> Iterator["Record"]:
         """Cut into records of at most so many samples, in order; rejects and gaps stay with the first."""
@@ -104,9 +111,7 @@ def spoilt(record: Record) -> Record:
         received_at=record.received_at,
         samples=max(record.size, 1),
     )
-    return Record.of(
-        Samples(), rejects=[reject], gaps=record.gaps, source=record.source, received_at=record.received_at
-    )
+    return Record.of((), rejects=[reject], gaps=record.gaps, source=record.source, received_at=record.received_at)
 
 
 def encode(record: Record) -> bytes:
@@ -124,11 +129,12 @@ def encode(record: Record) -> bytes:
         "everywhere": everywhere,
         "rejects": [_reject_words(reject) for reject in record.rejects],
         "gaps": [
-            [int(gap.start), int(gap.until), gap.cause.value, gap.addresses, gap.recovered] for gap in record.gaps
+            [int(gap.start), int(gap.until), gap.cause.value, gap.addresses, gap.recovered, dict(gap.heard)]
+            for gap in record.gaps
         ],
     }
     encoded = json.dumps(words, separators=(",", ":")).encode("ascii")
-    addresses = json.dumps(block.addresses, separators=(",", ":")).encode("ascii")
+    addresses = _named(block.addresses)
     columns = [
         getattr(block, name).astype(kind, copy=False).tobytes()
         for name, kind in _COLUMNS
@@ -152,6 +158,11 @@ def _addresses(encoded: bytes) -> tuple[str, ...]:
 
 
 _remembered: Final = lru_cache(_MOST_REMEMBERED)(_addresses)
+
+
+@lru_cache(_MOST_REMEMBERED)
+def _named(addresses: tuple[str, ...]) -> bytes:
+    return json.dumps(addresses, separators=(",", ":")).encode("ascii")
 
 
 def _words(body: bytes) -> tuple[tuple[str, ...], dict[str, Any], int, int]:
@@ -213,12 +224,25 @@ def _decode(body: bytes) -> Record:
             until=Instant(until),
             cause=Cause(cause),
             addresses=None if addresses is None else tuple(addresses),
-            recovered=recovered[0] if recovered else None,
+            recovered=more[0] if more else None,
+            heard={address: Instant(at) for address, at in more[1].items()} if len(more) > 1 else {},
         )
-        for start, until, cause, addresses, *recovered in words["gaps"]
+        for start, until, cause, addresses, *more in words["gaps"]
     )
     received_at = Instant(words["received_at"])
     return Record(received_at=received_at, block=block, rejects=tuple(rejects), gaps=gaps)
+
+
+def _block(samples: Samples, *, source: int, received_at: Instant) -> tuple[Block, tuple[Reject, ...]]:
+    """Put samples into arrays; give what does not fit as rejects."""
+    unfit: tuple[Reject, ...] = ()
+    if not samples.even:
+        unfit, samples = (_uneven(samples, received_at),), Samples()
+    try:
+        return Block.of(samples, source=source, received_at=received_at), unfit
+    except (OverflowError, TypeError, ValueError):
+        samples, unfit = split(samples, received_at=received_at)
+        return Block.of(samples, source=source, received_at=received_at), unfit
 
 
 def _uneven(samples: Samples, received_at: Instant) -> Reject:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -10,11 +10,13 @@ from typing import Final
 from connectors.backoff import Backoff
 from fieldlab.assets.source import Source
 from fieldlab.errors import InvalidSettings
-from fieldlab.ports import Connector, Delivery
+from fieldlab.ports import Connector, Delivery, Mending
+from fieldlab.readings.gap import OpenGap
 from fieldlab.readings.instant import Instant
 from fieldlab.storage.bindings import Catalogue
+from gateway.arrival import Arrival
 from gateway.descriptions import Descriptions
-from gateway.intake import Arrival, Intake
+from gateway.intake import Intake
 from gateway.tally import State, Tallies
 
 _log: Final = logging.getLogger(__name__)
@@ -43,6 +45,19 @@ class Sources:
         self._tallies = tallies
         self._descriptions = descriptions
         self._running: dict[int, _Running] = {}
+        self.built = asyncio.Event()
+        """Set when a connector was built."""
+
+    def mending(self) -> list[int]:
+        """Give the sources whose connectors can fetch what was missed."""
+        return [id_ for id_, running in self._running.items() if _mending(running.connector) is not None]
+
+    def recall(self, gaps: Mapping[int, Iterable[OpenGap]]) -> None:
+        """Tell connectors which gaps of their sources are open."""
+        for id_, running in self._running.items():
+            connector = _mending(running.connector)
+            if id_ in gaps and connector is not None:
+                connector.recall(gaps[id_])
 
     async def follow(self, catalogue: Catalogue) -> None:
         """Start what is new, start anew what has changed, stop what is gone, and tell which addresses are bound."""
@@ -84,6 +99,7 @@ class Sources:
             try:
                 running.connector = self._connect(source, tally.heard_until)
                 running.connector.watch(running.addresses)
+                self.built.set()
                 tally.fault, tally.message = None, ""
                 tally.connected = partial(_connected, running.connector)
                 _log.log(logging.DEBUG if told else logging.INFO, "source %s starts: %s", source.slug, source.url)
@@ -115,6 +131,10 @@ class Sources:
             tally.heard_until = delivery.heard_until or tally.heard_until
 
         return deliver
+
+
+def _mending(connector: object) -> Mending | None:
+    return connector if isinstance(connector, Mending) else None
 
 
 def _connected(connector: Connector) -> bool:

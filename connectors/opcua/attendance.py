@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -18,7 +19,7 @@ from connectors.opcua.record import Absence, Record
 from connectors.opcua.roster import Roster
 from connectors.opcua.session import Session, SubscriptionLost
 from connectors.opcua.subscription import following, missing
-from connectors.opcua.translation import Translation
+from connectors.opcua.translation import Translated, Translation
 from connectors.together import together
 from fieldlab.ports import Delivery
 from fieldlab.readings.gap import Cause, Gap
@@ -149,16 +150,17 @@ class Attendance:
         """Hand over the values of an answer; it is acknowledged when they are safe."""
         found = await self._translation.of(message, now)
         since = self._record.heard or self._since
-        gaps = [*found.decoded.gaps, *self._translation.overflow(found.happened, since=since, until=now)]
-        self._see_first(found.decoded.samples)
-        for gap in found.decoded.gaps:
+        gaps = [*found.gaps, *self._translation.overflow(found.happened, since=since, until=now)]
+        self._see_first(found)
+        for gap in found.gaps:
             if gap.addresses:
                 text = node_of(gap.addresses[0])
                 self._record.holes.add(Hole.of(gap, [text], last={text: gap.start}))
-        self._record.last.update(found.decoded.last)
+        self._record.last.update(found.last)
         self._subscription.take(message.sequence)
         await self._waiting.put(
             Delivery(
+                columns=found.columns,
                 samples=found.samples,
                 rejects=tuple(found.decoded.rejects),
                 gaps=tuple(gaps),
@@ -181,9 +183,10 @@ class Attendance:
         """See from now on when each node is heard first."""
         self._unseen, self._following = set(self._record.wanted.nodes), {}
 
-    def _see_first(self, samples: Samples) -> None:
+    def _see_first(self, found: Translated) -> None:
         """Note when each node is heard again after a hole."""
         if self._unseen:
+            samples = Samples.joined([found.counted.columns.rows(), found.decoded.samples])
             for address, time in zip(samples.addresses, samples.times, strict=True):
                 text = node_of(address)
                 if text in self._unseen:
@@ -194,6 +197,8 @@ class Attendance:
         self, gap: Gap, last: Mapping[str, Instant], following: Mapping[str, Instant], *, noted: bool = True
     ) -> None:
         """Tell a gap of every node, and have it fetched from history; one that is not `noted` is fetched alone."""
-        self._record.holes.add(Hole.of(gap, self._record.wanted.nodes, last=last, following=following, noted=noted))
+        wanted = self._record.wanted
+        self._record.holes.add(Hole.of(gap, wanted.nodes, last=last, following=following, noted=noted))
         if noted:
-            await self._waiting.put(Delivery(samples=Samples(), gaps=(gap,)))
+            told = replace(gap, heard=wanted.at_addresses(last))
+            await self._waiting.put(Delivery(samples=Samples(), gaps=(told,)))

@@ -24,7 +24,7 @@ from connectors.together import together
 from fieldlab.assets.source import Source
 from fieldlab.errors import InvalidSettings, Unavailable
 from fieldlab.ports import Deliver, Delivery
-from fieldlab.readings.gap import Cause
+from fieldlab.readings.gap import Cause, OpenGap
 from fieldlab.readings.instant import Instant
 
 _WAITING: Final = 2
@@ -77,6 +77,10 @@ class OpcuaConnector:
     def watch(self, addresses: Iterable[str]) -> None:
         """Ask for these addresses from now on, and no others; elements of an array share its node."""
         self._record.want(addresses)
+
+    def recall(self, gaps: Iterable[OpenGap]) -> None:
+        """Take up gaps that are open; what the server's history holds of them is fetched while a session stands."""
+        self._record.recall(gaps)
 
     async def run(self, deliver: Deliver) -> None:
         """Hand over what arrives until cancelled; connections that fail are tried again for ever.

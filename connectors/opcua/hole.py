@@ -4,14 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from fieldlab.readings.gap import Gap
+from connectors.opcua.address import event_of, node_of
+from fieldlab.readings.gap import EARLIER, Cause, Gap, OpenGap
 from fieldlab.readings.instant import SECOND, Instant
 
 MOST: Final = 1_000
 """Holes that are remembered; the oldest beyond that stay as they are."""
 
-_EARLIER: Final = 10 * SECOND
-"""How far before a hole to begin where the last value before it is not known."""
 _TOGETHER: Final = 60 * SECOND
 """How far apart nodes may be that are asked for together: what is read twice is thrown away."""
 
@@ -21,14 +20,15 @@ class Missed:
     """What one node may have said meanwhile.
 
     `last` is the time of its last value before, None where that is not known; nothing up to `reached` is missing any
-    more; `rooted` tells that its history goes back to before the hole; `recovered` counts by address what was fetched.
-    It is not looked at before `due`.
+    more; `rooted` tells that its history goes back to before the hole; `recovered` counts by address what was fetched,
+    `known` what of that was there before. It is not looked at before `due`.
     """
 
     last: Instant | None
     reached: Instant
     rooted: bool = False
     recovered: dict[str, int] = field(default_factory=dict)
+    known: dict[str, int] = field(default_factory=dict)
     tries: int = 0
     due: float = 0.0
 
@@ -60,7 +60,7 @@ class Hole:
         nodes = {}
         for text in texts:
             known = last.get(text)
-            reached = known if known is not None else Instant(gap.start - _EARLIER if noted else gap.start)
+            reached = known if known is not None else Instant(gap.start - EARLIER if noted else gap.start)
             nodes[text] = Missed(last=known, reached=reached, rooted=not noted)
         return cls(
             start=gap.start,
@@ -93,7 +93,8 @@ class Hole:
             return []
         by_count: dict[int, list[str]] = {}
         for address in addresses:
-            by_count.setdefault(missed.recovered.get(address, 0), []).append(address)
+            count = max(0, missed.recovered.get(address, 0) - missed.known.get(address, 0))
+            by_count.setdefault(count, []).append(address)
         return [
             Gap(start=self.start, until=self.until, cause=self.gap.cause, addresses=tuple(some), recovered=count)
             for count, some in by_count.items()
@@ -113,6 +114,14 @@ class Holes:
             self._all.sort(key=lambda one: one.start, reverse=True)
             del self._all[MOST:]
 
+    def recall(self, hole: Hole) -> None:
+        """Remember a hole of an earlier process, but for nodes that are being worked on already."""
+        key = (hole.start, hole.until, hole.gap and hole.gap.cause)
+        for one in self._all:
+            if (one.start, one.until, one.gap and one.gap.cause) == key:
+                hole.nodes = {text: missed for text, missed in hole.nodes.items() if text not in one.nodes}
+        self.add(hole)
+
     def keep(self, wanted: Iterable[str]) -> None:
         """Forget nodes that are not wanted any more."""
         known = set(wanted)
@@ -126,3 +135,24 @@ class Holes:
 
     def __len__(self) -> int:
         return len(self._all)
+
+
+def recalled(gaps: Iterable[OpenGap]) -> list[Hole]:
+    """Make holes of gaps that earlier processes left open, one of those with the same bounds and cause.
+
+    Nothing is known of what came next, nor of what was fetched already: it is read again, and is there once all the
+    same. What happened at nodes (events) has no history.
+    """
+    holes: dict[tuple[Instant, Instant, Cause], Hole] = {}
+    for one in gaps:
+        if event_of(one.address) is not None:
+            continue
+        gap = Gap(start=one.start, until=one.until, cause=one.cause)
+        hole = holes.setdefault(
+            (one.start, one.until, one.cause), Hole(start=one.start, until=one.until, gap=gap, nodes={})
+        )
+        text, begin = node_of(one.address), one.heard if one.heard is not None else Instant(one.start - EARLIER)
+        missed = hole.nodes.setdefault(text, Missed(last=one.heard, reached=begin))
+        missed.reached = min(missed.reached, begin)
+        missed.known[one.address] = one.known
+    return list(holes.values())

@@ -84,7 +84,7 @@ class Mender:
         if not edges:
             return
         try:
-            await self._read(hole, edges)
+            await self._read(hole, edges, latest=max(now for now in present.values() if now is not None))
         except Refused as refusal:
             if len(edges) > 1:
                 self._archive.nodes = len(edges) // 2
@@ -101,18 +101,28 @@ class Mender:
                 del hole.nodes[text]
         return [text for text in texts if self._keeps[text]]
 
-    async def _read(self, hole: Hole, edges: Mapping[str, Instant]) -> None:
+    async def _read(self, hole: Hole, edges: Mapping[str, Instant], *, latest: Instant) -> None:
         most = max(2, PAGE // len(edges))
         start = min(hole.nodes[text].reached for text in edges)
         pages = await self._archive.read(self._nodes(edges), start, max(start, *edges.values()), most=most)
         ended: list[str] = []
+        exhausted: list[str] = []
         for (text, edge), page in zip(edges.items(), pages, strict=True):
             if page.fault:
                 self._leave(hole, text, page.fault)
             elif await self._take(hole, text, page, edge):
                 ended.append(text)
             elif not page.more:
+                exhausted.append(text)
+        beyond = await self._beyond(hole, [text for text in exhausted if edges[text] == hole.until], latest)
+        ended += beyond
+        for text in exhausted:
+            if text not in beyond:
                 self._wait(hole, text)
+        await self._end(hole, ended)
+
+    async def _end(self, hole: Hole, ended: Sequence[str]) -> None:
+        """Close the hole for nodes whose history was read to its end, where it also goes back to before it."""
         loose = [text for text in ended if not hole.nodes[text].rooted]
         if loose:
             earliest = min(hole.nodes[text].last or hole.start for text in loose)
@@ -124,6 +134,13 @@ class Mender:
                 await self._close(hole, text)
             else:
                 self._leave(hole, text, "its history does not go back to what was heard last")
+
+    async def _beyond(self, hole: Hole, texts: Sequence[str], latest: Instant) -> list[str]:
+        """Tell which histories go on behind a hole, so that what they hold of it is all that there was."""
+        if not texts or latest <= hole.until:
+            return []
+        after = await self._archive.read(self._nodes(texts), hole.until, latest, most=1)
+        return [text for text, page in zip(texts, after, strict=True) if page.readings]
 
     async def _take(self, hole: Hole, text: str, page: Page, edge: Instant) -> bool:
         """Hand over what was missed of a page; tell whether the page reaches to the edge."""

@@ -80,14 +80,18 @@ class Monitoring:
                 )
 
     async def refresh(self) -> None:
-        """Have the server tell once more which conditions it retains (OPC 10000-9, 5.5.7); it may know of none."""
+        """Have the server tell once more which conditions it retains (OPC 10000-9, 5.5.7).
+
+        Raises Unavailable, with the status, where it refuses.
+        """
         call = ua.CallMethodRequest(
             ObjectId=node_id(NodeKey(0, ObjectIds.ConditionType)),
             MethodId=node_id(NodeKey(0, ObjectIds.ConditionType_ConditionRefresh)),
             InputArguments=[ua.Variant(self._session.subscription.id, ua.VariantType.UInt32)],
         )
         with border():
-            await self._session.services.call([call])
+            (result,) = await self._session.services.call([call])
+            result.StatusCode.check()
 
     async def _create(
         self,

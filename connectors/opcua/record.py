@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 from connectors.opcua.address import node_of
 from connectors.opcua.browse import Found
-from connectors.opcua.hole import Holes
+from connectors.opcua.hole import Holes, recalled
 from connectors.opcua.subscription import Subscription
 from connectors.opcua.wanted import Wanted
+from fieldlab.readings.gap import OpenGap
 from fieldlab.readings.instant import Instant
 
 
@@ -54,6 +55,12 @@ class Record:
         """Take these variables besides what is bound, and no others."""
         self.taken = {one.by_path: one for one in found}
         self._choose()
+
+    def recall(self, gaps: Iterable[OpenGap]) -> None:
+        """Take up gaps that earlier processes left open."""
+        for hole in recalled(gaps):
+            self.holes.recall(hole)
+        self.holes.keep(self.wanted.nodes)
 
     def _choose(self) -> None:
         """Want what is bound, and what is taken unless it is bound by another name."""

@@ -213,8 +213,15 @@ class Roster:
     def _recovered(self, text: str, wanted: Wanted) -> list[Gap]:
         since, now = self._record.refused.pop(text), Instant.now()
         _log.info("Source %s: %s is there now.", self._slug, text)
-        gap = Gap(start=since, until=now, cause=Cause.SUBSCRIPTION_LOST, addresses=wanted.addresses[text])
-        self._record.holes.add(Hole.of(gap, [text], last=self._record.last))
+        last = {text: self._record.last[text]} if text in self._record.last else {}
+        gap = Gap(
+            start=since,
+            until=now,
+            cause=Cause.SUBSCRIPTION_LOST,
+            addresses=wanted.addresses[text],
+            heard=wanted.at_addresses(last),
+        )
+        self._record.holes.add(Hole.of(gap, [text], last=last))
         return [gap]
 
     async def _tell(self, rejects: list[Reject], gaps: list[Gap]) -> None:

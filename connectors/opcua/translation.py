@@ -1,14 +1,12 @@
 """From a notification to what the gateway takes: samples, rejects and gaps, by the types of one server."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from connectors.opcua.address import parse
 from connectors.opcua.binary import NodeKey, moment
-from connectors.opcua.columns import decode_numbers
+from connectors.opcua.columns import Counted, Places, decode_numbers
 from connectors.opcua.decode import Decoded, Reading, decode
 from connectors.opcua.dictionary import Dictionary
 from connectors.opcua.events import Happened, happened, types_of
@@ -17,6 +15,7 @@ from connectors.opcua.notification import Event, Notification, Numbers, Other
 from connectors.opcua.record import Record
 from connectors.opcua.session import Session
 from fieldlab.assets.description import Description
+from fieldlab.readings.columns import Columns
 from fieldlab.readings.gap import Cause, Gap
 from fieldlab.readings.instant import Instant
 from fieldlab.readings.samples import Samples
@@ -28,16 +27,35 @@ _CODE: Final = 0xFFFF_0000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Translated:
-    """What a notification comes to. `gone` are nodes that the server has no longer, `there` those with a value."""
+    """What a notification comes to: numbers in columns, then what was decoded one by one, then what happened.
 
+    `gone` are nodes that the server has no longer, `last` those with a value, and when it was measured.
+    """
+
+    counted: Counted
     decoded: Decoded
     happened: Happened
-    gone: tuple[str, ...] = ()
-    there: tuple[str, ...] = ()
+    last: Mapping[str, Instant]
+    gone: frozenset[str] = frozenset()
+
+    @property
+    def columns(self) -> Columns | None:
+        """Give the numbers, None for none."""
+        return self.counted.columns if len(self.counted.columns) else None
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """Give what the server dropped."""
+        return [*self.counted.gaps, *self.decoded.gaps]
+
+    @property
+    def there(self) -> list[str]:
+        """Give the nodes that have a value."""
+        return [text for text in self.last if text not in self.gone]
 
     @property
     def samples(self) -> Samples:
-        """Give all samples."""
+        """Give all samples but the numbers."""
         if not self.happened.samples.addresses:
             return self.decoded.samples
         return Samples.joined([self.decoded.samples, self.happened.samples])
@@ -68,31 +86,40 @@ class Translation:
         self._standing = session.subscription.standing
         self._since = Instant.now()
         self._addresses: dict[NodeKey, str] = {}
+        self._placed = (-1, 0)
+        self._places = self._named = Places({})
 
     async def of(self, message: Notification, now: Instant) -> Translated:
         """Translate a notification; raises Unavailable when the server has to be asked and does not answer."""
         numbers, named = self._numbers(message.numbers)
         others = [*named, *message.others]
         await self._interpreter.learn(one.value for one in others)
-        decoded = self._decoded(numbers, others, now)
+        last = self._record.last
+        counted = decode_numbers(numbers, self._places, now, last=last, since=self._since)
+        decoded = self._decoded(others, Instant(now + len(numbers)), last)
         texts = self._standing.texts
         gone = {texts[one.handle] for one in others if one.code & _CODE in _GONE and one.handle in texts}
         return Translated(
+            counted=counted,
             decoded=decoded,
             happened=await self._happened(message.events, now),
-            gone=tuple(gone),
-            there=tuple(text for text in decoded.last if text not in gone),
+            last=_later(counted.last, decoded.last),
+            gone=frozenset(gone),
         )
 
     def _numbers(self, numbers: Numbers) -> tuple[Numbers, list[Other]]:
         """Tell plain numbers from those that have names, and leave out those that nobody wants any more."""
-        texts, names = self._standing.texts, self._standing.names
-        if not names and len(numbers) and all(map(texts.__contains__, numbers.handles.tolist())):
+        standing = self._standing
+        if self._placed != (standing.changes, len(standing.names)):
+            self._placed = (standing.changes, len(standing.names))
+            self._places = Places(
+                {handle: text for handle, text in standing.texts.items() if text not in standing.names}
+            )
+            self._named = Places({handle: text for handle, text in standing.texts.items() if text in standing.names})
+        known = self._places.known(numbers.handles)
+        if known.all():
             return numbers, []
-        handles = numbers.handles.tolist()
-        known = np.array([handle in texts and texts[handle] not in names for handle in handles], np.bool_)
-        told = np.array([handle in texts and texts[handle] in names for handle in handles], np.bool_)
-        some = numbers.take(told)
+        some = numbers.take(self._named.known(numbers.handles))
         named = [
             Other(handle, int(value), code, source, server)
             for handle, value, code, source, server in zip(
@@ -102,12 +129,8 @@ class Translation:
         ]  # fmt: skip
         return numbers.take(known), named
 
-    def _decoded(self, numbers: Numbers, others: Sequence[Other], now: Instant) -> Decoded:
-        texts, last = self._standing.texts, self._record.last
-        addresses = [texts[handle] for handle in numbers.handles.tolist()]
-        decoded = decode_numbers(numbers, addresses, now, last=last, since=self._since)
-        if not others:
-            return decoded
+    def _decoded(self, others: Sequence[Other], now: Instant, last: Mapping[str, Instant]) -> Decoded:
+        texts = self._standing.texts
         readings = [
             Reading(
                 texts[one.handle],
@@ -119,13 +142,7 @@ class Translation:
             for one in others
             if one.handle in texts
         ]
-        more = decode(readings, Instant(now + len(numbers)), last=last, since=self._since)
-        return Decoded(
-            samples=Samples.joined([decoded.samples, more.samples]),
-            rejects=more.rejects,
-            gaps=[*decoded.gaps, *more.gaps],
-            last=decoded.last | {text: max(time, decoded.last.get(text, time)) for text, time in more.last.items()},
-        )
+        return decode(readings, now, last=last, since=self._since)
 
     async def _happened(self, events: Sequence[Event], now: Instant) -> Happened:
         if not events:
@@ -148,3 +165,7 @@ class Translation:
             return []
         end = max(until, Instant(since + 1))
         return [Gap(start=since, until=end, cause=Cause.QUEUE_OVERFLOW, addresses=events)]
+
+
+def _later(one: Mapping[str, Instant], other: Mapping[str, Instant]) -> dict[str, Instant]:
+    return {**one, **{text: max(time, one.get(text, time)) for text, time in other.items()}}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from connectors.opcua.address import Address, event_of, node_of, parse
 from connectors.opcua.structure import Enumeration
 from fieldlab.errors import InvalidName
+from fieldlab.readings.instant import Instant
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,6 +21,10 @@ class Wanted:
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
     events: frozenset[str] = frozenset()
+
+    def at_addresses(self, times: Mapping[str, Instant]) -> dict[str, Instant]:
+        """Give what is known of nodes for each address that is bound of them."""
+        return {address: times[text] for text, some in self.addresses.items() if text in times for address in some}
 
     @classmethod
     def of(cls, addresses: Iterable[str]) -> "Wanted":
@@ -51,7 +56,7 @@ class Standing:
     """What one subscription has been asked for: `sent` by text and server handle, `texts` by client handle.
 
     `names` are the names of the numbers of those nodes whose numbers have some; `notifiers` gives by client handle the
-    nodes whose events are sent.
+    nodes whose events are sent. `changes` counts how often `texts` became others.
     """
 
     sent: dict[str, int] = field(default_factory=dict)
@@ -59,6 +64,7 @@ class Standing:
     handles: int = 0
     names: dict[str, Enumeration] = field(default_factory=dict)
     notifiers: dict[int, str] = field(default_factory=dict)
+    changes: int = 0
 
     @property
     def settled(self) -> bool:
@@ -71,6 +77,7 @@ class Standing:
         new = {self.handles + place: text for place, text in enumerate(missing, start=1)}
         self.handles += len(new)
         self.texts |= new
+        self.changes += 1
         return new
 
     def to_drop(self, wanted: Wanted) -> list[str]:
@@ -81,6 +88,7 @@ class Standing:
         """Note the server's answer to a text under its handle: None for a refusal."""
         if server_handle is None:
             del self.texts[handle]
+            self.changes += 1
         else:
             self.sent[self.texts[handle]] = server_handle
 
@@ -89,3 +97,4 @@ class Standing:
         gone = set(texts)
         self.sent = {text: handle for text, handle in self.sent.items() if text not in gone}
         self.texts = {handle: text for handle, text in self.texts.items() if text not in gone}
+        self.changes += 1

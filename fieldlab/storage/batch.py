@@ -18,7 +18,8 @@ from fieldlab.storage.rows import Rows
 class StreamGap:
     """A known hole in one stream: samples measured in `[start, until)` may be missing.
 
-    With `recovered` it was told before and is closed: so many samples were fetched for it.
+    With `recovered` it was told before and is closed: so many samples were fetched for it. `heard` is when the last
+    sample that came before it was measured, where that is known.
     """
 
     stream: int
@@ -26,6 +27,7 @@ class StreamGap:
     until: Instant
     cause: Cause
     recovered: int | None = None
+    heard: Instant | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

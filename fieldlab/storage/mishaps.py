@@ -21,10 +21,10 @@ _REJECT: Final = """
 
 # Keeps known holes of streams that are still there.
 _GAP: Final = """
-    INSERT INTO fieldlab.gap (stream_id, start, until, cause)
-    SELECT hole.stream_id, hole.start, hole.until, hole.cause
-    FROM unnest(%s::integer[], %s::timestamptz[], %s::timestamptz[], %s::text[])
-        AS hole (stream_id, start, until, cause)
+    INSERT INTO fieldlab.gap (stream_id, start, until, cause, heard)
+    SELECT hole.stream_id, hole.start, hole.until, hole.cause, hole.heard
+    FROM unnest(%s::integer[], %s::timestamptz[], %s::timestamptz[], %s::text[], %s::timestamptz[])
+        AS hole (stream_id, start, until, cause, heard)
     JOIN fieldlab.stream AS s ON s.id = hole.stream_id
 """
 
@@ -65,7 +65,7 @@ def note_gaps(connection: psycopg.Connection, gaps: Sequence[StreamGap]) -> None
     told = [gap for gap in gaps if gap.recovered is None]
     closed = [gap for gap in gaps if gap.recovered is not None]
     if told:
-        connection.execute(_GAP, _bounds(told))
+        connection.execute(_GAP, [*_bounds(told), [gap.heard for gap in told]])
     if closed:
         connection.execute(_CLOSE_GAP, [*_bounds(closed), [gap.recovered for gap in closed]])
 

@@ -294,6 +294,11 @@ gap = Table(
     Column("recorded_at", _TIME, nullable=False, server_default=_NOW),
     Column("recovered", BigInteger),
     Column("closed_at", _TIME),
+    Column(
+        "heard",
+        _TIME,
+        comment="When the last sample that came before it was measured, by its own clock; NULL: not known.",
+    ),
 )
 
 spool = Table(

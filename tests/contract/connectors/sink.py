@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from fieldlab.assets.description import Description
 from fieldlab.ports import Connector, Delivery
@@ -21,7 +22,7 @@ class Sink:
         self._changed = asyncio.Event()
 
     async def __call__(self, delivery: Delivery) -> None:
-        self.deliveries.append(delivery)
+        self.deliveries.append(replace(delivery, samples=delivery.rows, columns=None))
         self._changed.set()
         await self.room.wait()
         if self.safe:

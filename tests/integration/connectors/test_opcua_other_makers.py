@@ -106,6 +106,20 @@ async def test_an_alarm_is_told_with_its_states(server: str, tmp_path: Path) -> 
     assert f"{alarm}.Message" in found
 
 
+async def test_an_alarm_that_was_raised_before_anybody_listened_is_told_by_a_condition_refresh(
+    server: str, tmp_path: Path
+) -> None:
+    sink, alarm = Sink(), f"{address('Mill/Pressure')}#!Jammed"
+    async with running(connect(server, tmp_path, events=["i=2253"]), sink):
+        await sink.until(
+            lambda: (
+                {f"{alarm}.{part}" for part in ("Active", "Retain", "Acked", "Message", "Severity")} <= set(told(sink))
+            )
+        )
+    found = told(sink)
+    assert [found[f"{alarm}.{part}"] for part in ("Active", "Retain", "Acked")] == [1.0, 1.0, 0.0]
+
+
 async def test_five_hundred_nodes_of_a_folder_are_taken_and_described(server: str, tmp_path: Path) -> None:
     sink = Sink()
     folder = "path=nsu=urn:fieldlab:test:machine;Mill"

@@ -67,7 +67,10 @@ def test_the_query_service_may_read_its_views_and_nothing_else(floor: Floor) -> 
 @pytest.mark.parametrize(
     ("role", "reach"),
     [
-        ("fieldlab_gateway", {"known_rows", "open_spool", "settle", "note_discoveries", "fold_accounts", "close_gaps"}),
+        (
+            "fieldlab_gateway",
+            {"known_rows", "open_spool", "settle", "note_discoveries", "fold_accounts", "close_gaps", "open_gaps"},
+        ),
         ("fieldlab_maintainer", set()),
     ],
 )

@@ -1,5 +1,5 @@
-// An OPC UA server of another maker: a mill with a counter that keeps its history, an array, named states, an alarm, and as
-// many variables as asked.
+// An OPC UA server of another maker: a mill with a counter that keeps its history, an array, named states, an alarm that
+// comes and goes and one that was raised before anybody listened, and as many variables as asked.
 // usage: node server.js PORT PKI_FOLDER VARIABLES; it says "ready", and ends with its standard input
 const ua = require("node-opcua");
 
@@ -16,6 +16,7 @@ async function main(port, folder, many) {
   });
   await server.initialize();
   const space = server.engine.addressSpace;
+  space.installAlarmsAndConditionsService(); // without it ConditionRefresh is there, and refused
   const own = space.registerNamespace("urn:fieldlab:test:machine");
   const mill = own.addObject({ organizedBy: space.rootFolder.objects, browseName: "Mill", nodeId: "s=Mill", eventSourceOf: space.rootFolder.objects.server });
   const counter = own.addAnalogDataItem({
@@ -69,6 +70,23 @@ async function main(port, folder, many) {
     highLimit: 80,
     highHighLimit: 100,
   });
+  const pressure = own.addVariable({
+    componentOf: mill,
+    browseName: "Pressure",
+    nodeId: "s=Mill/Pressure",
+    dataType: "Double",
+    eventSourceOf: mill,
+  });
+  pressure.setValueFromSource({ dataType: "Double", value: 1 });
+  own.instantiateNonExclusiveLimitAlarm("NonExclusiveLimitAlarmType", {
+    browseName: "JammedAlarm",
+    conditionName: "Jammed",
+    conditionSource: pressure,
+    inputNode: pressure,
+    highLimit: 8,
+    highHighLimit: 10,
+  });
+  pressure.setValueFromSource({ dataType: "Double", value: 12 });
   for (let place = 0; place < many; place++) {
     own
       .addVariable({ componentOf: mill, browseName: `v${place}`, nodeId: `s=v${place}`, dataType: "Double" })

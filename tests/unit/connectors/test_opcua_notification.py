@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.opcua.binary import Malformed, moment
-from connectors.opcua.columns import decode_numbers, instant
+from connectors.opcua.columns import Places, decode_numbers, instant
 from connectors.opcua.decode import Reading, decode
 from connectors.opcua.notification import Published, read_history, read_published, read_republished
 from fieldlab.readings.gap import Cause
@@ -88,7 +89,7 @@ def test_columns_give_the_samples_that_readings_give_one_by_one(values: list[ua.
     numbers = read_published(published(items)).message.numbers
     addresses = ["abc"[handle] for handle in numbers.handles.tolist()]
     last = {"a": Instant(NOW - 5)}
-    together = decode_numbers(numbers, addresses, NOW, last=last, since=BEFORE)
+    together = decode_numbers(numbers, Places(dict(enumerate("abc"))), NOW, last=last, since=BEFORE)
     singly = decode(
         [
             Reading(address, value, code, moment(source), moment(server))
@@ -99,10 +100,22 @@ def test_columns_give_the_samples_that_readings_give_one_by_one(values: list[ua.
         ],
         NOW, last=last, since=BEFORE,
     )  # fmt: skip
-    assert together.samples.times == singly.samples.times
-    assert repr(replace(together.samples, times=[])) == repr(replace(singly.samples, times=[])), "NaN is no equal"
+    given_rows = together.columns.rows()
+    assert given_rows.times == singly.samples.times
+    assert repr(replace(given_rows, times=[])) == repr(replace(singly.samples, times=[])), "NaN is no equal"
     assert together.gaps == singly.gaps
     assert together.last == singly.last
+
+
+@given(st.dictionaries(st.integers(0, 500), st.sampled_from("abcdef"), max_size=40), st.data())
+def test_handles_lead_to_the_addresses_that_they_were_given_for(texts: dict[int, str], data: st.DataObject) -> None:
+    places = Places(texts)
+    handles = np.array(data.draw(st.lists(st.integers(0, 2**32 - 1) | st.sampled_from([*texts, 0]))), np.uint32)
+    known = places.known(handles)
+    assert known.tolist() == [handle in texts for handle in handles.tolist()]
+    names, codes = places.named(handles[known])
+    assert [names[code] for code in codes.tolist()] == [texts[handle] for handle in handles[known].tolist()]
+    assert sorted(names) == sorted({texts[handle] for handle in handles[known].tolist()}), "none that does not occur"
 
 
 def test_an_overflow_among_many_numbers_is_a_gap_from_the_value_before() -> None:
@@ -110,7 +123,7 @@ def test_an_overflow_among_many_numbers_is_a_gap_from_the_value_before() -> None
     later = ua.uatypes.DateTime(2026, 11, 21, 8, tzinfo=UTC)
     values.append(ua.DataValue(ua.Variant(99.0), ua.StatusCode(ua.UInt32(0x480)), later))
     numbers = read_published(published([(1, value) for value in values])).message.numbers
-    (gap,) = decode_numbers(numbers, ["n"] * 21, NOW, last={}, since=BEFORE).gaps
+    (gap,) = decode_numbers(numbers, Places({1: "n"}), NOW, last={}, since=BEFORE).gaps
     assert (gap.start, gap.until) == (Instant.of(STAMP), Instant.of(later))
     assert (gap.cause, gap.addresses) == (Cause.QUEUE_OVERFLOW, ("n",))
 

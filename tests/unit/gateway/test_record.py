@@ -32,7 +32,7 @@ def columns(block: Block) -> list[tuple[object, ...]]:
 
 
 def record(arrived: Samples, refused: list[Reject] | None = None, missing: list[Gap] | None = None) -> Record:
-    return Record.of(arrived, rejects=refused or [], gaps=missing or [], source=7, received_at=NOW)
+    return Record.of([arrived], rejects=refused or [], gaps=missing or [], source=7, received_at=NOW)
 
 
 @given(samples(), st.lists(rejects, max_size=3), st.lists(gaps, max_size=3))
