@@ -79,12 +79,16 @@ def shown(block: Block) -> Iterator[list[str]]:
 
 @pytest.fixture
 async def answering(database: Database, tmp_path: Path) -> AsyncIterator[Served]:
-    """A lab that has measured until now, with the streams and the trial that the documents name."""
+    """A lab that has measured until now, with the streams, the trial and the discovery that the documents name."""
     async with floor(database, api_exports_directory=tmp_path / "exports") as lab:
         await busy_morning(lab)
         lab.execute(
             "INSERT INTO fieldlab.stream (asset_id, name, kind, unit)"
             " SELECT id, 'power', 'number', 'kW' FROM fieldlab.asset WHERE slug = 'mill-1'"
+        )
+        lab.execute(
+            "INSERT INTO fieldlab.discovery (source_id, address, kind, value, samples, first_seen, last_seen)"
+            " SELECT id, 'lab/meter-7/telemetry#power', 'number', 1520.5, 1, now(), now() FROM fieldlab.source"
         )
         await hand_over(lab, "robot-1", "lab", EIGHT, NINE, "first-cut-sme-a")
         lab.store("robot-1.joint_1", [Row(time=EIGHT, value=0.5)])
