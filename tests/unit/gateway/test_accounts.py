@@ -22,7 +22,7 @@ EVERY: dict[int, dict[str, Binding]] = {source: dict(BINDINGS) for source in (1,
 
 def batch_of(parts: list[tuple[int, Samples]]) -> Batch:
     spooled = [
-        Spooled(id=at, record=Record.of(arrived, rejects=(), gaps=(), source=source, received_at=NOW))
+        Spooled(id=at, record=Record.of([arrived], rejects=(), gaps=(), source=source, received_at=NOW))
         for at, (source, arrived) in enumerate(parts, 1)
     ]
     return bound(spooled, Catalogue(sources={}, bindings=EVERY), discipline=Discipline())[0]
