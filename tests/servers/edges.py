@@ -4,18 +4,13 @@ They want an older paho-mqtt than the product. Their environment is made once wi
 directory; later runs need no network.
 """
 
-import fcntl
-import hashlib
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from pathlib import Path
 
 from tests.servers.broker import Broker
-from tests.servers.unavailable import Unavailable
+from tests.servers.other_python import python_with
 
 PACKAGES = ("mqtt-spb-wrapper==2.1.2", "pysparkplug==0.6.1", "paho-mqtt==1.6.1", "protobuf==6.33.0")
 """As they are tried; without their dependencies, of which these are all that an edge node needs."""
@@ -123,32 +118,10 @@ class EdgeNode:
 @contextmanager
 def edge_node(name: EdgeName, broker: Broker, group: str) -> Iterator[EdgeNode]:
     """Run an edge node; raises `Unavailable` when this machine has no way to."""
-    command = [str(_python()), "-c", SCRIPTS[name], broker.host, str(broker.port_311), group]
+    python = python_with(PACKAGES, name="edges", what="edge nodes of other makers")
+    command = [str(python), "-c", SCRIPTS[name], broker.host, str(broker.port_311), group]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             yield EdgeNode(process)
         finally:
             process.kill()
-
-
-def _python() -> Path:
-    """Give the Python of the edge nodes' environment, made now if this machine has none yet."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fieldlab"
-    contents = hashlib.sha256("\n".join((sys.version, *PACKAGES)).encode()).hexdigest()[:12]
-    place = cache / f"edges-{contents}"
-    ready = place / "ready"
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "edges.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not ready.exists():
-            python = place / "bin" / "python"
-            for command in (
-                [sys.executable, "-m", "venv", "--clear", str(place)],
-                [str(python), "-m", "pip", "install", "--quiet", "--no-deps", *PACKAGES],
-            ):
-                made = subprocess.run(command, capture_output=True, text=True, check=False)
-                if made.returncode:
-                    lines = made.stderr.strip().splitlines() or ["no reason given"]
-                    raise Unavailable(f"edge nodes of other makers cannot be installed ({lines[-1]}); allow pip to")
-            ready.touch()
-    return place / "bin" / "python"
