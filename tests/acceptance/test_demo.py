@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.servers.child import listens
+from tests.servers.child import listens, wait_for
 from tests.servers.port import free_port
 from tests.servers.scratch import scratch
 
@@ -35,12 +36,35 @@ def run(place: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(place, *options), capture_output=True, text=True, timeout=120, check=False)
 
 
+def run_until(place: Path, stored: int) -> subprocess.CompletedProcess[str]:
+    """Run a demo until so many samples of each source are stored, however long that takes, and stop it."""
+    words = command(place, "--json")
+    health = f"http://127.0.0.1:{words[words.index('--gateway-port') + 1]}/healthz"
+    told = place.with_name("told")
+    with told.open("wb") as errors, subprocess.Popen(words, stdout=subprocess.PIPE, stderr=errors, text=True) as demo:
+
+        def there() -> bool:
+            try:
+                sources = httpx.get(health, timeout=60).json()["sources"].values()
+            except httpx.TransportError:
+                return demo.poll() is not None
+            stands = "First rows after" in told.read_text() and len(sources) == 2
+            return stands and all(source["stored"] >= stored for source in sources)
+
+        try:
+            wait_for(there, f"{stored} samples of each source", seconds=300)
+        finally:
+            demo.send_signal(signal.SIGINT)
+            out, _ = demo.communicate(timeout=120)
+    return subprocess.CompletedProcess(words, demo.returncode, out, told.read_text())
+
+
 def seconds(segment: dict[str, str]) -> float:
     return (datetime.fromisoformat(segment["until"]) - datetime.fromisoformat(segment["from"])).total_seconds()
 
 
 def test_shows_both_wires_and_each_company_its_own_part_then_goes_on_from_what_it_kept(place: Path) -> None:
-    first = run(place, "--seconds", "25", "--json")
+    first = run_until(place, 10 * 60 * 15)
     assert first.returncode == 0, first.stderr
     told = json.loads(first.stdout)
 
@@ -64,7 +88,7 @@ def test_shows_both_wires_and_each_company_its_own_part_then_goes_on_from_what_i
     assert by_agreement["samples"] == before[0]["samples"], "in whole minutes, each with samples enough"
     assert sum(segment["samples"] for segment in told["segments_by_participant"]["operator"]) == 0
 
-    second = run(place, "--seconds", "15", "--json")
+    second = run_until(place, 1)
     assert second.returncode == 0, second.stderr
     again = json.loads(second.stdout)
     assert 0 < again["stored"] < told["stored"], "the second run fills in only what is missing"

@@ -87,7 +87,7 @@ def labs(draw: st.DrawFn) -> Lab:
     if sources and references:
         for source, address in draw(st.sets(st.tuples(st.sampled_from(sorted(sources)), NAMES), max_size=3)) - taken:
             bindings.setdefault(source, {})[address] = draw(st.sampled_from(references))
-    booked = [slug for slug, asset in assets.items() if asset["streams"]]
+    booked = [slug for slug, asset in assets.items() if asset["streams"] and asset["nature"] != "replay"]
     return Lab.model_validate(
         {
             "participants": participants,
@@ -107,7 +107,8 @@ def an_asset(
     asset: dict[str, Any] = {
         "name": draw(NAMES),
         "home_owner": draw(st.sampled_from(owners)),
-        "nature": draw(st.sampled_from(["real", "simulated"])),
+        "nature": draw(st.sampled_from(["real", "simulated", "replay"])),
+        "place": draw(TEXTS),
         "description": draw(TEXTS),
         "topics": draw(st.lists(st.sampled_from(["lab/x/#", "a", "a/+/b"]), max_size=2)),
         "streams": draw(st.dictionaries(STREAM_NAMES, streams(), max_size=4)),
