@@ -38,6 +38,7 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
         bodies={
             "for a notebook": {"principal": "notebook", "scopes": ["data:read"]},
             "for a screen in the hall": {"principal": "hall-screen", "scopes": ["data:read", "data:live"]},
+            "for one stream alone": {"principal": "partner", "scopes": ["data:read"], "streams": [_STREAM]},
         }
     ),
     "revoke_key": Examples(parameters={"id": KEY}),

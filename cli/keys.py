@@ -22,6 +22,12 @@ def create(
     participant: Annotated[str, typer.Option(help="Slug of the participant the key acts for.")],
     principal: Annotated[str, typer.Option(help="The person or service that will use it, as shown in logs.")] = "cli",
     scope: Annotated[list[Permission], typer.Option(help="What it allows; repeat for more.")] = [Permission.DATA_READ],  # noqa: B006 - typer copies it
+    stream: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What it is limited to, as asset.stream; repeat for more. It then only reads. Else no limit."
+        ),
+    ] = None,
     days: Annotated[int, typer.Option(min=1, max=3650, help="How long it is valid.")] = 90,
     admin_database_url: AdminUrl = None,
 ) -> None:
@@ -36,6 +42,7 @@ def create(
             principal=principal,
             permissions=frozenset(scope),
             expires_at=expires_at,
+            streams=stream or None,
         )
     typer.echo(issued.token)
     typer.echo(
@@ -56,11 +63,12 @@ def list_(
     if not found:
         typer.echo("There are no keys; fieldlab key create makes one.", err=True)
         return
-    table = Table("id", "participant", "principal", "scopes", "until", "last used", box=None, pad_edge=False)
+    table = Table("id", "participant", "principal", "scopes", "streams", "until", "last used", box=None, pad_edge=False)
     for key in found:
         until = f"revoked {key.revoked_at}" if key.revoked_at else str(key.expires_at)
         scopes = " ".join(key.permissions)
-        table.add_row(str(key.id), key.participant, key.principal, scopes, until, str(key.used_at or "never"))
+        streams = "all" if key.streams is None else " ".join(key.streams)
+        table.add_row(str(key.id), key.participant, key.principal, scopes, streams, until, str(key.used_at or "never"))
     console = Console()
     console.width = max(console.width, Console(width=_LONGEST_LINE).measure(table).maximum)
     console.print(table, soft_wrap=True)

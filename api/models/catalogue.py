@@ -1,5 +1,6 @@
 """Participants, assets and streams, as answers show them."""
 
+from collections.abc import Sequence
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -21,16 +22,20 @@ class Me(BaseModel):
     scopes: Annotated[list[Permission], Field(description="What the key allows.")]
     key: Annotated[UUID, Field(description="The key's id; revoking takes this.")]
     expires_at: OpenMoment
+    streams: Annotated[
+        list[str] | None, Field(description="What the key is limited to; null where it is not.", examples=[None])
+    ]
 
     @classmethod
-    def of(cls, scope: ReadScope) -> Self:
-        """Show a right to read."""
+    def of(cls, scope: ReadScope, limit: Sequence[str] | None) -> Self:
+        """Show a right to read, and the streams to which it is limited."""
         return cls(
             participant=scope.participant,
             principal=scope.principal,
             scopes=sorted(scope.permissions),
             key=scope.key,
             expires_at=scope.expires_at,
+            streams=None if limit is None else [*limit],
         )
 
 

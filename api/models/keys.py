@@ -23,6 +23,15 @@ class KeyRequest(BaseModel):
         list[Permission],
         Field(min_length=1, description="What it allows: at most what your own key allows."),
     ]
+    streams: Annotated[
+        list[Words] | None,
+        Field(
+            min_length=1,
+            max_length=1000,
+            description="What it is limited to, by reference or id: every other stream is missing to it. It then only "
+            "reads. Without it it reads what your own key reads.",
+        ),
+    ] = None
     expires_at: Annotated[
         Moment | None,
         Field(description="When it ends: with your own key at the latest, which is what holds without it."),
@@ -35,6 +44,9 @@ class Key(BaseModel):
     id: UUID
     principal: Annotated[str, Field(description="The person or service that uses it.")]
     scopes: list[Permission]
+    streams: Annotated[
+        list[str] | None, Field(description="What it is limited to; null where it is not.", examples=[None])
+    ]
     created_at: OpenMoment
     expires_at: OpenMoment
     revoked_at: Annotated[OpenMoment | None, Field(description="Since when it is void, if it was revoked.")]
@@ -50,6 +62,7 @@ class Key(BaseModel):
             id=key.id,
             principal=key.principal,
             scopes=list(key.permissions),
+            streams=None if key.streams is None else [*key.streams],
             created_at=key.created_at,
             expires_at=key.expires_at,
             revoked_at=key.revoked_at,

@@ -57,8 +57,9 @@ def router() -> APIRouter:
     ) -> Response:
         """Make a key of your participant, and show its token, once.
 
-        It allows no more than the key you ask with, ends with it at the latest, and is revoked with it. For a key that
-        outlives yours, or allows more, ask the operator of the lab.
+        It allows no more than the key you ask with, ends with it at the latest, and is revoked with it. With `streams`
+        everything else is missing to whoever holds it. For a key that outlives yours, or allows more, ask the operator
+        of the lab.
         """
         made, issued = await own_keys.issue(
             scope,
@@ -66,6 +67,7 @@ def router() -> APIRouter:
             principal=asked.principal or scope.principal,
             permissions=frozenset(asked.scopes),
             expires_at=scope.expires_at if asked.expires_at is None else asked.expires_at,
+            streams=asked.streams,
         )
         again = errors.answer(
             errors.PROBLEMS[Conflict],

@@ -1,6 +1,7 @@
 """Credentials: issuing and revoking API keys, and turning a presented one into a right to read."""
 
 import secrets
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
@@ -11,24 +12,43 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fieldlab.assets.participant import Permission
-from fieldlab.errors import NotFound, Unauthenticated, Unavailable
+from fieldlab.errors import InvalidInput, NotFound, Unauthenticated, Unavailable
 from fieldlab.ownership.scope import Credential, ReadScope
 from fieldlab.readings.instant import Instant
 from fieldlab.storage.transaction import BIND, reached
 
 PREFIX: Final = "flk_"
 
+_MOST_STREAMS: Final = 1000
+_READING: Final = frozenset({Permission.DATA_READ, Permission.DATA_LIVE})
+"""What a key may do that is limited to streams."""
+
 _ISSUE: Final = text(
     """
-    INSERT INTO fieldlab.credential (participant_id, principal, digest, permissions, expires_at)
-    SELECT id, :principal, :digest, :permissions, :expires_at FROM fieldlab.participant WHERE slug = :participant
+    INSERT INTO fieldlab.credential (participant_id, principal, digest, permissions, expires_at, streams)
+    SELECT id, :principal, :digest, :permissions, :expires_at, CAST(:streams AS integer[])
+    FROM fieldlab.participant WHERE slug = :participant
     RETURNING id
     """
 )
+"""Makes a key of a participant."""
+
+_STREAMS: Final = text(
+    """
+    SELECT a.slug || '.' || s.name AS reference, s.id
+    FROM fieldlab.stream AS s JOIN fieldlab.asset AS a ON a.id = s.asset_id
+    WHERE a.slug || '.' || s.name = ANY (:references)
+    """
+)
+"""Streams by reference."""
+
 _LIST: Final = text(
     """
     SELECT c.id, p.slug AS participant, c.principal, c.permissions, c.created_at, c.expires_at, c.revoked_at, c.used_at,
-           c.issued_by
+           c.issued_by,
+           CASE WHEN c.streams IS NOT NULL THEN ARRAY(
+               SELECT a.slug || '.' || s.name FROM fieldlab.stream AS s JOIN fieldlab.asset AS a ON a.id = s.asset_id
+               WHERE s.id = ANY (c.streams) ORDER BY 1) END AS streams
     FROM fieldlab.credential AS c JOIN fieldlab.participant AS p ON p.id = c.participant_id
     WHERE CAST(:participant AS text) IS NULL OR p.slug = :participant
     ORDER BY c.created_at, c.id
@@ -41,7 +61,10 @@ _NOTE_USE: Final = text("SELECT visible.note_use(:digest)")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Key:
-    """An API key as it is listed; the token itself is kept nowhere. `issued_by` is the key it was made with, if any."""
+    """An API key as it is listed; the token itself is kept nowhere. `issued_by` is the key it was made with, if any.
+
+    `streams` are the references of what it is limited to, None where it is not.
+    """
 
     id: UUID
     participant: str
@@ -52,6 +75,7 @@ class Key:
     revoked_at: Instant | None
     used_at: Instant | None
     issued_by: UUID | None
+    streams: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,8 +93,13 @@ def issue(
     principal: str,
     permissions: frozenset[Permission],
     expires_at: Instant,
+    streams: Collection[str] | None = None,
 ) -> IssuedKey:
-    """Make a key for a principal of a participant; raises NotFound if there is no such participant."""
+    """Make a key for a principal of a participant, limited to streams, by reference, where some are given.
+
+    Raises NotFound for a participant or stream that is not there, InvalidInput for a limit that is none.
+    """
+    limitable(permissions, streams)
     token = PREFIX + secrets.token_urlsafe(32)
     id_ = connection.scalar(
         _ISSUE,
@@ -80,6 +109,7 @@ def issue(
             "digest": sha256(Credential.of(token).digest).digest(),
             "permissions": sorted(permissions),
             "expires_at": expires_at,
+            "streams": None if streams is None else _known(connection, streams),
         },
     )
     if id_ is None:
@@ -104,7 +134,27 @@ def key_of(row: Row[Any]) -> Key:
         revoked_at=row.revoked_at,
         used_at=row.used_at,
         issued_by=row.issued_by,
+        streams=None if row.streams is None else tuple(row.streams),
     )
+
+
+def limitable(permissions: Iterable[Permission], streams: Collection[str] | None) -> None:
+    """Raise InvalidInput for a limit to no stream, or to too many, or of a key that does more than read."""
+    if streams is None:
+        return
+    if not 1 <= len(streams) <= _MOST_STREAMS:
+        raise InvalidInput(f"Limit a key to one stream at least and {_MOST_STREAMS} at most, or not at all.")
+    beyond = sorted(set(permissions) - _READING)
+    if beyond:
+        raise InvalidInput(f"A key that is limited to streams only reads; leave {', '.join(beyond)} out.")
+
+
+def _known(connection: Connection, references: Collection[str]) -> list[int]:
+    found = {row.reference: row.id for row in connection.execute(_STREAMS, {"references": [*references]})}
+    missing = [one for one in references if one not in found]
+    if missing:
+        raise NotFound(f"There is no stream {missing[0]!r}; write it as asset.stream, such as mill-1.spindle_current.")
+    return sorted(found.values())
 
 
 def revoke(connection: Connection, key: UUID) -> None:

@@ -1,7 +1,7 @@
 """Keys as their own participant manages them: listing, issuing within one's own, revoking."""
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import Final, TypeVar
@@ -15,7 +15,8 @@ from fieldlab.assets.participant import Permission
 from fieldlab.errors import Conflict, Forbidden, InvalidInput, NotFound
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.readings.instant import Instant
-from fieldlab.storage.keys import PREFIX, IssuedKey, Key, key_of
+from fieldlab.storage.catalogue import resolve
+from fieldlab.storage.keys import PREFIX, IssuedKey, Key, key_of, limitable
 from fieldlab.storage.transaction import Bound, changing, reading
 
 T = TypeVar("T")
@@ -33,7 +34,10 @@ _ONE: Final = text("SELECT * FROM visible.key WHERE id = :id")
 """One of them."""
 
 _ISSUE: Final = text(
-    "SELECT visible.issue_key(:presented, :made, :principal, CAST(:permissions AS text[]), :expires_at)"
+    """
+    SELECT visible.issue_key(:presented, :made, :principal, CAST(:permissions AS text[]), :expires_at,
+                             CAST(:streams AS integer[]))
+    """
 )
 """Makes a key within the one that is presented."""
 
@@ -56,6 +60,17 @@ async def listed(
         return tuple(key_of(row) for row in found)
 
 
+async def one(scope: ReadScope, bound: Bound) -> Key:
+    """Give the key that the scope was made of."""
+    return key_of((await bound.connection.execute(_ONE, {"id": scope.key})).one())
+
+
+async def limit(scope: ReadScope, engine: AsyncEngine) -> tuple[str, ...] | None:
+    """Give the references of the streams that the scope's own key is limited to; None where it is not."""
+    async with reading(scope, engine) as bound:
+        return (await one(scope, bound)).streams
+
+
 async def issue(
     scope: ReadScope,
     engine: AsyncEngine,
@@ -63,12 +78,15 @@ async def issue(
     principal: str,
     permissions: frozenset[Permission],
     expires_at: Instant,
+    streams: Sequence[str] | None = None,
 ) -> tuple[Key, IssuedKey]:
     """Make a key of the participant that allows no more than the scope's own and ends with it at the latest.
 
-    Raises Forbidden for more scopes, InvalidInput for a time that has passed or is too late, Conflict where a thousand
-    are valid already.
+    With `streams` (references or ids) it is limited to these; without, it has the limit of the key that makes it.
+    Raises Forbidden for more scopes, NotFound for a stream that is not there or hidden, InvalidInput for a limit that
+    cannot be and for a time that has passed or is too late, Conflict where a thousand are valid already.
     """
+    limitable(permissions, streams)
     beyond = sorted(permissions - scope.permissions)
     if beyond:
         raise Forbidden(f"Your key lacks {', '.join(beyond)}; it can make a key with its own scopes only.")
@@ -84,7 +102,9 @@ async def issue(
     }
 
     async def issuing(bound: Bound) -> Key:
-        id_ = await bound.connection.scalar(_ISSUE, asked)
+        meant = (await one(scope, bound)).streams if streams is None else streams
+        limit = None if meant is None else sorted(stream.key for stream in await resolve(bound, meant))
+        id_ = await bound.connection.scalar(_ISSUE, asked | {"streams": limit})
         return key_of((await bound.connection.execute(_ONE, {"id": id_})).one())
 
     made = await _changed(scope, engine, issuing)

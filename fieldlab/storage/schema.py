@@ -170,6 +170,7 @@ credential = Table(
     Column("used_at", _TIME),
     Column("admitted", Boolean, nullable=False, server_default=text("false")),
     Column("issued_by", ForeignKey("fieldlab.credential.id", ondelete="SET NULL")),
+    Column("streams", ARRAY(Integer)),
 )
 
 secret = Table(
@@ -249,7 +250,7 @@ export_part = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("stream_id", ForeignKey(stream.c.id), nullable=False),
     Column("owner_id", ForeignKey(participant.c.id), nullable=False),
-    Column("agreement_id", ForeignKey(agreement.c.id)),
+    Column("agreement_id", Uuid),
     Column("start", _TIME, nullable=False),
     Column("until", _TIME, nullable=False),
 )
