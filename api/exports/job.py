@@ -188,8 +188,7 @@ async def _complete(
     if request.everything:
         await papers.add_belongings(scope, engine, archive)
     else:
-        under = {segment.basis.agreement for segment in planned.segments}
-        await papers.add_agreements(scope, engine, archive, [id_ for id_ in under if id_ is not None])
+        await papers.add_grounds(scope, engine, archive, {segment.basis for segment in planned.segments})
     names = {slug: known.name for slug, known in (await papers.participants(scope, engine)).items()}
     contents = Contents(
         job=job,

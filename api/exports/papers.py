@@ -1,6 +1,6 @@
 """What goes into a package beside the measurements: agreements, and for whoever leaves, bookings and who was there."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from uuid import UUID
 
 import orjson
@@ -11,12 +11,14 @@ from api.exports.archive import Archive
 from api.models.accesses import Access, Checkpoint
 from api.models.agreements import Agreement, Event
 from api.models.catalogue import Participant
+from api.models.custody import BrokenGlass
 from api.models.tenures import Tenure
 from fieldlab.assets.participant import Participant as Known
 from fieldlab.ownership.access import Leaf
 from fieldlab.ownership.agreement import Agreement as Signed
 from fieldlab.ownership.scope import ReadScope
-from fieldlab.storage import agreements, catalogue, ledger, tenures
+from fieldlab.ownership.segment import Basis, BasisKind
+from fieldlab.storage import agreements, catalogue, custody, ledger, tenures
 
 JSON = "application/json"
 LINES = "application/x-ndjson"
@@ -26,6 +28,20 @@ _MANY = 1000
 async def participants(scope: ReadScope, engine: AsyncEngine) -> dict[str, Known]:
     """Give who is in the lab, by slug."""
     return {one.slug: one for one in await catalogue.participants(scope, engine, limit=100_000)}
+
+
+async def add_grounds(scope: ReadScope, engine: AsyncEngine, archive: Archive, bases: Collection[Basis]) -> None:
+    """Put in on what ground others' data is in it: agreements, and emergencies with their reason."""
+    under: dict[BasisKind, set[UUID]] = {}
+    for basis in bases:
+        if basis.agreement is not None:
+            under.setdefault(basis.kind, set()).add(basis.agreement)
+    await add_agreements(scope, engine, archive, under.get(BasisKind.AGREEMENT, ()))
+    emergencies = under.get(BasisKind.BREAK_GLASS, ())
+    for glass in await custody.broken_glass(scope, engine) if emergencies else ():
+        if glass.id in emergencies:
+            shown = BrokenGlass.of(glass).model_dump(mode="json", by_alias=True)
+            archive.add(f"emergencies/{glass.id}.json", JSON, orjson.dumps(shown, option=orjson.OPT_INDENT_2))
 
 
 async def add_agreements(scope: ReadScope, engine: AsyncEngine, archive: Archive, ids: Iterable[UUID]) -> None:

@@ -19,7 +19,7 @@ from fieldlab.ownership.access import Checkpoint
 from fieldlab.ownership.agreement import Agreement
 from fieldlab.ownership.decision import Ask, Decision, Right, decide
 from fieldlab.ownership.scope import ReadScope
-from fieldlab.ownership.segment import Segment
+from fieldlab.ownership.segment import BasisKind, Segment
 from fieldlab.readings.instant import NEVER, Instant
 from fieldlab.readings.origin import Origin
 from fieldlab.storage.live import LiveSample, Place, Watch
@@ -121,9 +121,19 @@ class Audience:
         """Give the agreements on which something that was decided rests."""
         return frozenset(ground[2] for ground in self._grounds if ground[2] is not None)
 
+    @property
+    def glass(self) -> frozenset[UUID]:
+        """Give the emergencies on which something that was decided rests."""
+        return frozenset(
+            segment.basis.agreement
+            for segment in self._decision.segments
+            if segment.basis.kind is BasisKind.BREAK_GLASS and segment.basis.agreement is not None
+        )
+
     def unread(self, rights: Iterable[Right]) -> set[UUID]:
         """Give the agreements that it needs and has not read yet; what is signed never changes."""
-        return {right.agreement for right in rights if right.agreement is not None} - self._agreements.keys()
+        signed = (right.agreement for right in rights if right.kind is not BasisKind.BREAK_GLASS)
+        return {id_ for id_ in signed if id_ is not None} - self._agreements.keys()
 
     def learn(self, agreements: Mapping[UUID, Agreement]) -> None:
         """Take agreements that were read for it."""

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     AGREEMENT_TERMINATED = "agreement.terminated"
     AGREEMENT_SUSPENDED = "agreement.suspended"
     AGREEMENT_EXPIRED = "agreement.expired"
+    BREAK_GLASS_CLOSED = "break_glass.closed"
     CREDENTIAL_VOID = "credential.void"
     UNAVAILABLE = "service.unavailable"
     STOPPING = "service.stopping"
@@ -67,6 +68,7 @@ _SAID: Final = {
     Reason.AGREEMENT_TERMINATED: "An agreement that this rests on was ended; ask again for what is left.",
     Reason.AGREEMENT_SUSPENDED: "An agreement that this rests on is suspended; ask again for what is left.",
     Reason.AGREEMENT_EXPIRED: "An agreement that this rests on has expired; ask again for what is left.",
+    Reason.BREAK_GLASS_CLOSED: "The time of the emergency that this rests on is over.",
     Reason.CREDENTIAL_VOID: "The key has expired, was revoked, or may not follow data any more.",
     Reason.UNAVAILABLE: "Nobody can decide at this moment what you may see; go on with the last position.",
     Reason.STOPPING: "The service stops; go on with the last position.",

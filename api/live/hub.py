@@ -266,11 +266,14 @@ class Hub:
 async def settled(audience: Audience, scope: ReadScope, engine: AsyncEngine, rights: Sequence[Right]) -> Reason | None:
     """Read the agreements that an audience needs for a decision; tell why one of those it rests on opens nothing more.
 
-    None if they hold, and only what they open has changed. Raises Unauthenticated if the scope's credential is void.
+    None if they hold, and only what they open has changed. A broken glass, whose id stands among theirs, opens nothing
+    more when its time is over. Raises Unauthenticated if the scope's credential is void.
     """
     if missing := audience.unread(rights):
         audience.learn(await live.signed(scope, engine, missing))
     gone = audience.held - {right.agreement for right in rights}
+    if gone & audience.glass:
+        return Reason.BREAK_GLASS_CLOSED
     if not gone:
         return None
     found = await live.signed(scope, engine, gone)
