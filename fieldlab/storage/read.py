@@ -179,8 +179,9 @@ async def _in_force(decided: Decided, moment: Instant, selection: Selection) -> 
 
 def _single(decided: Decided) -> dict[str, object]:
     agreements = dict.fromkeys(segment.basis.agreement for segment in decided.segments)
+    open_ = {segment.stream for segment in decided.segments}
     return {
-        "streams": [stream.key for stream in decided.streams],
+        "streams": [stream.key for stream in decided.streams if stream.key in open_],
         "under": [agreement for agreement in agreements if agreement is not None],
     }
 
