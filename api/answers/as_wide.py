@@ -111,5 +111,5 @@ class WideParquet(ParquetEncoder):
                     self._numbers[name] = int(numbers[-1])
         cuts = sorted({0, *np.flatnonzero(changes).tolist(), len(whole)})
         for start, until in pairwise(cuts):
-            self._keep(whole[start:until], anew=bool(changes[start]))
+            self._file.add(whole[start:until], anew=bool(changes[start]))
         return self._sink.take()

@@ -1,4 +1,4 @@
-"""The table that Arrow and Parquet share: typed columns, with stream, origin and owner as dictionaries."""
+"""The table that Arrow and Parquet share: typed columns, with stream, origin, owner and segment as dictionaries."""
 
 from collections.abc import Mapping
 from typing import Final, Protocol
@@ -13,7 +13,12 @@ from fieldlab.readings.origin import Origin
 from fieldlab.storage.columns import ints
 from fieldlab.storage.selection import Answer
 
-_NAMED: Final = pa.dictionary(pa.int32(), pa.string())
+NAMED: Final = pa.dictionary(pa.int32(), pa.string())
+"""The type of a column of few names, such as the owner."""
+
+NUMBERED: Final = pa.dictionary(pa.int32(), pa.int32())
+"""The type of the column of segments' numbers."""
+
 _ORIGINS: Final = pa.array([origin.name.lower() for origin in Origin])
 
 
@@ -39,18 +44,19 @@ class Table:
         by_key = {stream.key: stream for stream in answer.streams}
         self._streams, self._stream = _numbered([by_key[one.stream].reference for one in answer.segments])
         self._owners, self._owner = _numbered([one.owner for one in answer.segments])
+        self._segments = pa.array(range(len(answer.segments)), pa.int32())
         units = {stream.unit for stream in answer.streams}
         unit = {"unit": units.pop()} if len(units) == 1 else None
-        fields = [pa.field("time", pa.timestamp("us", tz="UTC"), nullable=False), pa.field("stream", _NAMED)]
+        fields = [pa.field("time", pa.timestamp("us", tz="UTC"), nullable=False), pa.field("stream", NAMED)]
         for field in answer.rows.schema:
             match field.name:
                 case "time" | "origins" | "segment":
                     continue
                 case "origin":
-                    fields.append(pa.field("origin", _NAMED))
+                    fields.append(pa.field("origin", NAMED))
                 case _:
                     fields.append(field.with_metadata(unit) if pa.types.is_floating(field.type) and unit else field)
-        fields += [pa.field("owner", _NAMED), pa.field("segment", pa.int32(), nullable=False)]
+        fields += [pa.field("owner", NAMED), pa.field("segment", NUMBERED, nullable=False)]
         self.schema = pa.schema(fields, metadata={"fieldlab": orjson.dumps(head(answer))})
 
     def batch(self, rows: pa.RecordBatch) -> pa.RecordBatch:
@@ -63,6 +69,8 @@ class Table:
                     columns.append(pa.DictionaryArray.from_arrays(self._stream[number], self._streams))
                 case "owner":
                     columns.append(pa.DictionaryArray.from_arrays(self._owner[number], self._owners))
+                case "segment":
+                    columns.append(pa.DictionaryArray.from_arrays(number, self._segments))
                 case "origin":
                     columns.append(pa.DictionaryArray.from_arrays(ints(rows, "origin").astype(np.int32), _ORIGINS))
                 case name:

@@ -6,9 +6,10 @@ from typing import IO, Any, Final, cast
 import numpy as np
 import orjson
 import pyarrow as pa
-from pyarrow import parquet
 
+from api.answers.parquet_file import ParquetFile
 from api.answers.segments import segment_document
+from api.answers.tabular import NAMED, NUMBERED
 from fieldlab.assets.asset import Kind, Stream
 from fieldlab.ownership.segment import Segment
 from fieldlab.readings.aggregate import Aggregate
@@ -18,8 +19,6 @@ KEY: Final = "fieldlab"
 """Under which the segments stand in the file's metadata, as JSON."""
 
 _TIME: Final = pa.timestamp("us", tz="UTC")
-_OWNER: Final = pa.dictionary(pa.int32(), pa.string())
-_SEGMENT: Final = pa.dictionary(pa.int32(), pa.int32())
 
 
 class StreamTable:
@@ -28,31 +27,28 @@ class StreamTable:
     def __init__(self, sink: IO[bytes], stream: Stream, aggregates: Sequence[Aggregate] | None) -> None:
         self._stream = stream
         self._schema = _schema(stream, aggregates)
-        self._writer = parquet.ParquetWriter(
-            pa.PythonFile(sink, mode="w"), self._schema, compression="zstd", store_schema=True, version="2.6"
-        )
-        self.rows = 0
+        self._file = ParquetFile(sink, self._schema)
+        self._segment: int | None = None
 
     def write(self, segment: Segment, rows: pa.RecordBatch) -> None:
-        """Append rows of one segment as a row group of their own."""
+        """Append rows of one segment."""
         if not len(rows):
             return
         text = self._stream.kind is Kind.TEXT and "value" in rows.schema.names
         measured = [name for name in self._schema.names if name not in {"owner", "segment"}]
         columns: list[Any] = [rows.column("text" if text and name == "value" else name) for name in measured]
-        columns += [_same(segment.owner, len(rows), _OWNER), _same(segment.number, len(rows), _SEGMENT)]
-        self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema), row_group_size=len(rows))
-        self.rows += len(rows)
+        columns += [_same(segment.owner, len(rows), NAMED), _same(segment.number, len(rows), NUMBERED)]
+        self._file.add(pa.RecordBatch.from_arrays(columns, schema=self._schema), anew=segment.number != self._segment)
+        self._segment = segment.number
 
     def finish(self, segments: Sequence[Segment]) -> None:
         """Write the end, with the segments as they turned out."""
         described = [segment_document(segment, str(self._stream.id)) for segment in segments]
-        self._writer.add_key_value_metadata({KEY: orjson.dumps({"segments": described}).decode()})
-        self._writer.close()
+        self._file.finish({KEY: orjson.dumps({"segments": described})})
 
     def close(self) -> None:
         """Let go of the file; unless it was finished, what is in it is not to be used."""
-        self._writer.close()
+        self._file.close()
 
 
 def _schema(stream: Stream, aggregates: Sequence[Aggregate] | None) -> Any:  # noqa: ANN401 - pyarrow has no types
@@ -70,7 +66,7 @@ def _schema(stream: Stream, aggregates: Sequence[Aggregate] | None) -> Any:  # n
         ]
     )
     return pa.schema(
-        [pa.field("time", _TIME), *measured, pa.field("owner", _OWNER), pa.field("segment", _SEGMENT)],
+        [pa.field("time", _TIME), *measured, pa.field("owner", NAMED), pa.field("segment", NUMBERED)],
         metadata={"stream": str(stream.id), "reference": stream.reference},
     )
 
