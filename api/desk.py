@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 
 from api.cursor import Cursors
+from api.ear import Ear
 from api.exports.place import Place
 from api.exports.worker import Worker, working
 from api.live.hub import Hub
@@ -31,9 +32,9 @@ from fieldlab.storage.rights import ProcessRole, check
 class Desk:
     """One process's ways to the database, keys, cursors, where ends of answers go, and who works behind routes.
 
-    Measurements are read on `pool`, everything else on `engine`. Behind routes work the hub of those who follow data,
-    and the worker that makes exports, kept for so many microseconds. `rates` counts how often each participant asks;
-    None where nobody counts.
+    Measurements are read on `pool`, everything else on `engine`. `ear` hears what the database announces. Behind routes
+    work the hub of those who follow data, and the worker that makes exports, kept for so many microseconds. `rates`
+    counts how often each participant asks; None where nobody counts.
     """
 
     engine: AsyncEngine
@@ -41,6 +42,7 @@ class Desk:
     keyring: Keyring
     cursors: Cursors
     ends: Ends
+    ear: Ear
     hub: Hub
     exports: Worker
     export_lives: int
@@ -67,7 +69,8 @@ async def opened(settings: ApiSettings) -> AsyncIterator[Desk]:
             sealing_while(engine) as ends,
             working(engine, pool, place, ends.add) as exports,
         ):
-            hub = Hub(engine, url=url, most_readers=settings.api_live_readers)
+            ear = Ear(url)
+            hub = Hub(engine, ear=ear, most_readers=settings.api_live_readers)
             try:
                 quota = settings.api_requests_per_minute
                 yield Desk(
@@ -76,6 +79,7 @@ async def opened(settings: ApiSettings) -> AsyncIterator[Desk]:
                     keyring=Keyring(engine),
                     cursors=cursors,
                     ends=ends,
+                    ear=ear,
                     hub=hub,
                     exports=exports,
                     export_lives=lives,
@@ -84,6 +88,7 @@ async def opened(settings: ApiSettings) -> AsyncIterator[Desk]:
                 )
             finally:
                 await hub.close()
+                await ear.close()
     finally:
         await engine.dispose()
 

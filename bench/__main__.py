@@ -15,7 +15,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Column, Table
 
-from bench import answers, chart, discovery, ingest, live, mqtt, opcua, query, simulators, whole
+from bench import answers, chart, discovery, ingest, live, mqtt, opcua, query, revocation, simulators, whole
 from bench.figure import Experiment, Figure
 from tests.servers.engine import Engine
 from tests.servers.timescaledb import timescaledb
@@ -30,18 +30,22 @@ EXPERIMENTS: Final[tuple[Experiment, ...]] = (
     *query.EXPERIMENTS,
     *answers.EXPERIMENTS,
     *live.EXPERIMENTS,
+    *revocation.EXPERIMENTS,
     *chart.EXPERIMENTS,
     *simulators.EXPERIMENTS,
 )
 WHOLE: Final = Figure(
     name="bench.minutes", meaning="for all of these; with an experiment that failed there is none", most=25.0
 )
+_WIDTH: Final = 160
+"""Columns of the table where nobody says how wide it may be."""
+
 LATEST: Final = Path(__file__).parent / "latest.json"
 
 
 def main(words: Sequence[str]) -> int:
     """Run the chosen experiments on TimescaleDB; give the exit code: 1 when a figure misses its target or has none."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     chosen = [one for one in EXPERIMENTS if not words or any(word in f.name for word in words for f in one.figures)]
     if not chosen:
         names = ", ".join(figure.name for one in EXPERIMENTS for figure in one.figures)

@@ -18,8 +18,13 @@ from fieldlab.storage.database import open_engine
 from tests.servers.database import Database
 
 _SERVE: Final = """
+import sys
+from api import desk
+from api.ear import Ear
 from api.process import run
 from fieldlab.settings import ApiSettings
+if "deaf" in sys.argv:
+    desk.Ear = lambda url: Ear(url, deaf=True)
 run(ApiSettings.load(api_port=0, api_requests_per_minute=0), tell=lambda address: print(address, flush=True))
 """
 _ALL: Final = frozenset({Permission.DATA_READ, Permission.DATA_LIVE, Permission.AGREEMENTS_WRITE})
@@ -44,10 +49,12 @@ class Service:
 
 
 @contextmanager
-def service(database: Database) -> Iterator[Service]:
-    """Serve a database, and count nobody's requests."""
+def service(database: Database, *, deaf: bool = False) -> Iterator[Service]:
+    """Serve a database, and count nobody's requests; a deaf service hears nothing that the database announces."""
     environment = {**os.environ, "FIELDLAB_API_DATABASE_URL": database.api}
-    process = subprocess.Popen([sys.executable, "-c", _SERVE], env=environment, text=True, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", _SERVE, *(["deaf"] if deaf else [])], env=environment, text=True, stdout=subprocess.PIPE
+    )
     try:
         assert process.stdout is not None
         yield Service(url=process.stdout.readline().strip(), pid=process.pid)

@@ -6,9 +6,9 @@ ended as a whole one is: its last chunk is missing, whatever the format.
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import pyarrow as pa
@@ -17,6 +17,8 @@ from starlette.types import Receive, Scope, Send
 
 from api.answers.encoder import Encoder, Ending
 from api.answers.tally import Tally
+from api.answers.word import Word
+from api.ear import Ear
 from api.methods import WITHOUT_BODY
 from fieldlab.errors import FieldlabError, RightEnded
 from fieldlab.ownership.access import EndKind
@@ -26,9 +28,6 @@ from fieldlab.storage.selection import Answer
 
 _PIECE: Final = 1 << 18
 """Bytes given to the connection at once: what can still be on its way when a right ends."""
-
-_CONFIRMED: Final = 0.5
-"""Seconds for which the database's word holds."""
 
 _FAREWELL: Final = 30.0
 """Seconds that a slow reader has to take the word that its answer is broken off, with what it was given before."""
@@ -42,14 +41,15 @@ class Delivery(Response):
     """Sends an answer batch by batch, reading one batch ahead."""
 
     def __init__(
-        self, answer: Answer, encoder: Encoder, tally: Tally, *, headers: dict[str, str], media_type: str
+        self, answer: Answer, encoder: Encoder, tally: Tally, ear: Ear, *, headers: dict[str, str], media_type: str
     ) -> None:
         self._answer = answer
         self._encoder = encoder
         self._tally = tally
         self._origins: dict[int, set[Origin]] = {}
         self._rows = 0
-        self._read_at = time.monotonic()
+        self._ear = ear
+        self._first = Word(ear)
         self.status_code = 200
         self.media_type = media_type
         self.background = None
@@ -76,10 +76,10 @@ class Delivery(Response):
 
     async def _send(self, send: Send) -> None:
         try:
-            await self._give(send, self._encoder.begin(), self._answer.rows, self._read_at)
-            async for batch, read_at in self._ahead():
+            await self._give(send, self._encoder.begin(), self._answer.rows, self._first)
+            async for batch, word in self._ahead():
                 self._note(batch)
-                await self._give(send, await asyncio.to_thread(self._encoder.rows, batch), batch, read_at)
+                await self._give(send, await asyncio.to_thread(self._encoder.rows, batch), batch, word)
         except FieldlabError as why:
             reason = why.reason if isinstance(why, RightEnded) else "unavailable"
             self._tally.end(EndKind.CUT if isinstance(why, RightEnded) else EndKind.BROKEN, reason)
@@ -93,35 +93,23 @@ class Delivery(Response):
         await send({"type": "http.response.body", "body": ended, "more_body": False})
         self._tally.end(EndKind.ANSWERED)
 
-    async def _give(self, send: Send, written: bytes, batch: pa.RecordBatch, confirmed: float) -> None:
-        """Send bytes piece by piece; asks again whether the reader may have them, while it is slow to take them."""
+    async def _give(self, send: Send, written: bytes, batch: pa.RecordBatch, word: Word) -> None:
+        """Send bytes piece by piece, for as long as the database's word is that the reader may have them."""
+        rest = self._answer.rest
+        word.about(None if rest is None else partial(rest.confirm, batch))
         for body in _pieces(written, lines=self._encoder.lines):
-            piece = {"type": "http.response.body", "body": body, "more_body": True}
-            if time.monotonic() - confirmed > _CONFIRMED:
-                confirmed = await self._confirm(batch)
-            taken = asyncio.create_task(_sent(send, piece))
-            try:
-                while not (await asyncio.wait({taken}, timeout=_CONFIRMED))[0]:
-                    confirmed = await self._confirm(batch)
-                taken.result()
-            finally:
-                taken.cancel()
+            await word.give(send, {"type": "http.response.body", "body": body, "more_body": True})
 
-    async def _confirm(self, batch: pa.RecordBatch) -> float:
-        if self._answer.rest is not None:
-            await self._answer.rest.confirm(batch)
-        return time.monotonic()
-
-    async def _ahead(self) -> AsyncIterator[tuple[pa.RecordBatch, float]]:
-        """Give the batches, each with the time of its reading, while the next one is being read."""
-        yield self._answer.rows, self._read_at
+    async def _ahead(self) -> AsyncIterator[tuple[pa.RecordBatch, Word]]:
+        """Give the batches, each with the word given at its reading, while the next one is being read."""
+        yield self._answer.rows, self._first
         if self._answer.rest is None:
             return
         batches = aiter(self._answer.rest)
-        following = asyncio.create_task(_next(batches))
+        following = asyncio.create_task(_next(batches, Word(self._ear)))
         try:
             while (read := await following) is not None:
-                following = asyncio.create_task(_next(batches))
+                following = asyncio.create_task(_next(batches, Word(self._ear)))
                 yield read
         finally:
             following.cancel()
@@ -135,9 +123,9 @@ class Delivery(Response):
                 self._origins.setdefault(number, set()).update(origins)
 
 
-async def _next(batches: AsyncIterator[pa.RecordBatch]) -> tuple[pa.RecordBatch, float] | None:
+async def _next(batches: AsyncIterator[pa.RecordBatch], word: Word) -> tuple[pa.RecordBatch, Word] | None:
     try:
-        return await anext(batches), time.monotonic()
+        return await anext(batches), word
     except StopAsyncIteration:
         return None
 
@@ -151,10 +139,6 @@ def _pieces(written: bytes, *, lines: bool) -> Iterator[bytes]:
             until = written.rfind(b"\n", start, until) + 1 or until
         yield written[start:until]
         start = until
-
-
-async def _sent(send: Send, piece: dict[str, object]) -> None:
-    await send(piece)
 
 
 async def _left(receive: Receive) -> None:

@@ -15,6 +15,7 @@ from api.answers.delivery import Delivery
 from api.answers.encoder import Encoder
 from api.answers.media import Format, Medium
 from api.answers.tally import Tally, Tell
+from api.ear import Ear
 from fieldlab.ownership.access import Checkpoint, EndKind
 from fieldlab.storage.selection import Answer, Layout
 
@@ -27,6 +28,7 @@ def respond(
     medium: Medium,
     *,
     tell: Tell,
+    ear: Ear,
     checkpoint: Checkpoint,
     next_cursor: str | None,
     next_: str | None,
@@ -35,7 +37,8 @@ def respond(
 ) -> Response:
     """Write an answer in a medium; `next_` and `decision` are addresses of the next page and of the segments alone.
 
-    `tell` hears how many rows of each segment had left, and why it ended; `checkpoint` is the ledger's newest one.
+    `tell` hears how many rows of each segment had left, and why it ended; `ear` hears that rights have changed;
+    `checkpoint` is the ledger's newest one.
     """
     answer = replace(answer, checkpoint=checkpoint)
     headers = {"Link": f'<{decision}>; rel="describedby"; type="application/json"', "Vary": "Accept, Accept-Encoding"}
@@ -51,7 +54,7 @@ def respond(
         tally.add(answer.rows)
         tally.end(EndKind.ANSWERED)
         return Response(body, headers=headers, media_type=medium.content_type)
-    return Delivery(answer, encoder, Tally(answer, tell), headers=headers, media_type=medium.content_type)
+    return Delivery(answer, encoder, Tally(answer, tell), ear, headers=headers, media_type=medium.content_type)
 
 
 def encoder_of(answer: Answer, medium: Medium, next_cursor: str | None) -> Encoder:

@@ -13,6 +13,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.ear import Ear
 from api.live.audience import Audience, Memory
 from api.live.event import Reason, ended
 from api.live.reader import Reader
@@ -20,7 +21,7 @@ from fieldlab.errors import FieldlabError, Unauthenticated, Unavailable
 from fieldlab.ownership.agreement import State
 from fieldlab.ownership.decision import Right
 from fieldlab.ownership.scope import ReadScope
-from fieldlab.storage import announcements, live
+from fieldlab.storage import live
 from fieldlab.storage.live import Place, Turn
 
 _log: Final = logging.getLogger("fieldlab.api")
@@ -58,20 +59,16 @@ class _Joining:
 class Hub:
     """Reads for all who listen in this process, and sends to each."""
 
-    def __init__(
-        self, engine: AsyncEngine, *, url: str, most_readers: int, listen: bool = True, poll: float = POLL
-    ) -> None:
+    def __init__(self, engine: AsyncEngine, *, ear: Ear, most_readers: int, poll: float = POLL) -> None:
         self._engine = engine
-        self._url = url
+        self._ear = ear
         self._most_readers = most_readers
-        self._listen = listen
         self._poll = poll
         self._audiences: dict[object, Audience] = {}
         self._joining: list[_Joining] = []
         self._readers = 0
         self._place: Place | None = None
         self._wake = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
         self._looking: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -132,21 +129,17 @@ class Hub:
     async def close(self) -> None:
         """Stop, and wait until nothing runs."""
         self.stop()
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
+        if self._looking is not None:
+            self._looking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await task
-        self._tasks = []
+                await self._looking
+            self._looking = None
 
     def _start(self) -> None:
         """Begin to look, once, and again if an error ended it."""
-        if not self._tasks and self._listen:
-            hearing = announcements.heard(self._url, self._wake.set, name="fieldlab api live")
-            self._tasks.append(asyncio.create_task(hearing))
+        self._ear.tell(self._wake.set)
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._run())
-            self._tasks.append(self._looking)
 
     async def _run(self) -> None:
         try:

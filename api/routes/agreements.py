@@ -135,6 +135,7 @@ def router() -> APIRouter:
             answer,
             medium,
             tell=desk.ends.add,
+            ear=desk.ear,
             checkpoint=desk.ends.checkpoint,
             next_cursor=cursor,
             next_=next_,

@@ -136,6 +136,7 @@ async def package(scope: ReadScope, desk: Desk, id_: UUID) -> Response:
                 sha256=found.sha256 or "",
                 name=f"fieldlab-{id_}.zip",
                 allowed=lambda: storage.holds(scope, desk.engine, id_),
+                ear=desk.ear,
             )
         case _:
             raise Gone(f"This export is {found.state}: {found.detail or 'its time is over.'}")

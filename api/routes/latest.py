@@ -38,6 +38,7 @@ def router() -> APIRouter:
             answer,
             medium,
             tell=desk.ends.add,
+            ear=desk.ear,
             checkpoint=desk.ends.checkpoint,
             next_cursor=None,
             next_=None,

@@ -126,6 +126,7 @@ async def _measurements(request: Request, scope: ReadScope, desk: Desk, query: M
         answer,
         medium,
         tell=desk.ends.add,
+        ear=desk.ear,
         checkpoint=desk.ends.checkpoint,
         next_cursor=cursor,
         next_=query.address("/v1/measurements", cursor=cursor) if cursor else None,

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from api.answers.word import Word
 from fieldlab.readings.instant import Instant
 from fieldlab.storage import keys
 from fieldlab.storage.database import open_engine
@@ -129,3 +130,25 @@ async def test_a_download_that_nobody_disturbs_is_whole_over_http(quiet_lab: Flo
     table = pa.ipc.open_stream(answer.content).read_all()
     assert len(table) == ROWS
     assert table.column("value").to_pylist() == [float(number) for number in range(ROWS)]
+
+
+async def test_a_download_whose_reader_takes_nothing_ends_at_the_word_of_the_database(
+    quiet_lab: Floor, shared: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With nobody looking from time to time, so that the announcement alone can have ended it."""
+    monkeypatch.setattr("api.answers.word.GOOD_FOR", 3600.0)
+    asked = Word(quiet_lab.app.state.desk.ear)._changed
+    headers = {"Authorization": f"Bearer {quiet_lab.tokens['researcher']}", "Accept-Encoding": "identity"}
+    async with (
+        served(quiet_lab) as address,
+        httpx.AsyncClient(base_url=address, headers=headers, trust_env=False, timeout=60) as client,
+        client.stream("GET", "/v1/measurements", params={"stream": SPEED, "format": "ndjson"}) as answer,
+    ):
+        pieces = answer.aiter_raw()
+        came = [await anext(pieces)]
+        await quiet_lab["sme-a"].post(f"/v1/agreements/{shared}/terminate")
+        await asyncio.wait_for(asyncio.shield(asked), 60)
+        with pytest.raises(httpx.RemoteProtocolError):
+            await _read_on(pieces, came)
+    end = json.loads(b"".join(came).splitlines()[-1])["end"]
+    assert (end["complete"], end["reason"]) == (False, "agreement.terminated")

@@ -321,7 +321,7 @@ async def test_batches_of_a_long_stretch_make_one_table(lab: Floor, monkeypatch:
 
 
 async def test_a_download_under_way_ends_when_the_right_does(lab: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.answers.download._CHECK", 0.0)
+    monkeypatch.setattr("api.answers.word.GOOD_FOR", 0.0)
     id_ = await agree(lab)
     shown = await ended(lab, "researcher", stream=[CURRENT])
     sent: list[bytes] = []

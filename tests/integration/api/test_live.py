@@ -156,7 +156,7 @@ async def test_an_answer_ends_with_its_agreement_and_says_so(
     open_lab: Served, step: str, reason: str, *, notifier: bool
 ) -> None:
     lab = open_lab.lab
-    lab.app.state.desk.hub._listen = notifier
+    lab.app.state.desk.ear.deaf = not notifier
     id_ = await agree(lab)
     async with open_lab.listen(lab.tokens["researcher"], CURRENT) as listener:
         await arrive(lab, CURRENT, [at(1, 7.0, since=EIGHT)])
@@ -174,10 +174,22 @@ async def test_an_answer_ends_with_its_agreement_and_says_so(
     ]
 
 
+async def test_an_announcement_alone_ends_an_answer_whose_ground_is_gone(open_lab: Served) -> None:
+    lab, hub = open_lab.lab, open_lab.lab.app.state.desk.hub
+    id_ = await agree(lab)
+    async with open_lab.listen(lab.tokens["researcher"], CURRENT) as listener:
+        hub._poll = 3600.0
+        await arrive(lab, CURRENT, [at(1, 7.0, since=EIGHT)])
+        await listener.rows(1)
+        async with lab.client(lab.tokens["sme-a"]) as owner:
+            assert (await owner.post(f"/v1/agreements/{id_}/terminate")).status_code == 200
+        assert (await listener.until("end"))["data"]["reason"] == "agreement.terminated"
+
+
 @pytest.mark.parametrize("notifier", [True, False], ids=["notifier up", "notifier down"])
 async def test_an_answer_ends_with_its_key(open_lab: Served, *, notifier: bool) -> None:
     lab = open_lab.lab
-    lab.app.state.desk.hub._listen = notifier
+    lab.app.state.desk.ear.deaf = not notifier
     async with lab.client(lab.tokens["lab"]) as client:
         key = (await client.get("/v1/me")).json()["key"]
     async with open_lab.listen(lab.tokens["lab"], CURRENT) as listener:
