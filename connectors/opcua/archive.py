@@ -11,12 +11,12 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.uaerrors import BadConnectionClosed, UaStatusCodeError
 
 from connectors.opcua.address import Address
-from connectors.opcua.binary import moment
 from connectors.opcua.border import border
 from connectors.opcua.decode import Reading
 from connectors.opcua.interpreter import Interpreter
-from connectors.opcua.notification import Past
+from connectors.opcua.published import Past
 from connectors.opcua.session import Session
+from connectors.opcua.value import moment
 from fieldlab.errors import Unavailable
 from fieldlab.readings.instant import Instant
 

@@ -6,7 +6,8 @@ from asyncua.client.ua_session import UaSession
 from asyncua.common.shortcuts import Shortcuts
 
 from connectors.opcua.credentials import Login, private_key, read
-from connectors.opcua.notification import Notification, Past, Published, read_history, read_published, read_republished
+from connectors.opcua.notification import Notification
+from connectors.opcua.published import Past, Published, read_history, read_published, read_republished
 from connectors.opcua.subscription import Key
 
 

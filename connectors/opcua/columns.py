@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.opcua.binary import LAST_TICK
 from connectors.opcua.decode import dropped
 from connectors.opcua.notification import Numbers
+from connectors.opcua.value import LAST_TICK
 from fieldlab.readings.columns import Columns
 from fieldlab.readings.gap import Gap
 from fieldlab.readings.instant import Instant

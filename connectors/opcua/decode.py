@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from connectors.opcua.binary import Code, Word
 from connectors.opcua.structure import Structure
+from connectors.opcua.value import Code, Word
 from fieldlab.readings.gap import Cause, Gap
 from fieldlab.readings.instant import Instant
 from fieldlab.readings.origin import Clock

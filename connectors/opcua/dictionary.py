@@ -7,9 +7,9 @@ from asyncua import ua
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 
-from connectors.opcua.binary import NodeKey
 from connectors.opcua.requests import Requests, node_id
 from connectors.opcua.structure import EXTENSION, VARIANT, Definition, Enumeration, Field, Layout, Types
+from connectors.opcua.value import NodeKey
 
 _BUILT_IN: Final = 25
 _ENUMERATION: Final = 29

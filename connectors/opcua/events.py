@@ -11,8 +11,8 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Final
 
-from connectors.opcua.binary import NodeKey, Word
 from connectors.opcua.notification import Event
+from connectors.opcua.value import NodeKey, Word
 from fieldlab.assets.asset import Kind
 from fieldlab.assets.description import Description
 from fieldlab.readings.instant import Instant

@@ -9,10 +9,10 @@ from asyncua import ua
 from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import from_binary
 
-from connectors.opcua.binary import Extension, NodeKey, Word
 from connectors.opcua.dictionary import Dictionary
 from connectors.opcua.requests import node_id
 from connectors.opcua.structure import Enumeration, Structure
+from connectors.opcua.value import Extension, NodeKey, Word
 
 _DEEPEST: Final = 8
 

@@ -59,7 +59,8 @@ class Mender:
     async def mend(self) -> None:
         """Work until cancelled; raises Unavailable when the connection fails."""
         while True:
-            hole = self._holes.newest(time.monotonic())
+            asked = bool(self.wanted.nodes)  # before that it is not known which nodes there are
+            hole = self._holes.newest(time.monotonic()) if asked else None
             if hole is None:
                 await asyncio.sleep(_LOOK_EVERY)
                 continue

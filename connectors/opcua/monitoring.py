@@ -9,12 +9,12 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
 
-from connectors.opcua.binary import NodeKey
 from connectors.opcua.border import border
 from connectors.opcua.config import OpcuaOptions
 from connectors.opcua.events import CLAUSES
 from connectors.opcua.requests import TOO_MUCH, node_id
 from connectors.opcua.session import Session
+from connectors.opcua.value import NodeKey
 
 _EVENTS_KEPT: Final = 10_000
 """Events that the server is asked to keep between two answers."""

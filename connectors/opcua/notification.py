@@ -13,12 +13,12 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.opcua.binary import BYTE, INT64, NUMBERS, UINT16, UINT32, Malformed, NodeKey, Reader
+from connectors.opcua.binary import BYTE, INT64, NUMBERS, UINT16, UINT32, Reader
+from connectors.opcua.value import Malformed, NodeKey
 
 _DATA_CHANGE: Final = NodeKey(0, 811)
 _EVENTS: Final = NodeKey(0, 916)
 _STATUS_CHANGE: Final = NodeKey(0, 820)
-_HISTORY: Final = NodeKey(0, 658)
 
 _VALUE, _STATUS, _SOURCE, _SERVER, _SOURCE_PICO, _SERVER_PICO = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
 _BOOLEAN: Final = 1
@@ -213,7 +213,7 @@ def _layout(mask: int, kind: int) -> np.dtype[np.void]:
 
 def _read_one(reader: Reader, parts: _Parts) -> None:
     """Read one MonitoredItemNotification."""
-    one = _data_value(reader, reader.unpack(UINT32))
+    one = read_data_value(reader, reader.unpack(UINT32))
     if isinstance(one.value, (float, int)):
         parts.handles.append(one.handle)
         parts.values.append(one.value)
@@ -224,7 +224,7 @@ def _read_one(reader: Reader, parts: _Parts) -> None:
         parts.others.append(one)
 
 
-def _data_value(reader: Reader, handle: int) -> Other:
+def read_data_value(reader: Reader, handle: int) -> Other:
     """Read a DataValue (OPC 10000-6, 5.2.2.17)."""
     mask = reader.unpack(BYTE)
     value = reader.variant() if mask & _VALUE else None
@@ -236,65 +236,3 @@ def _data_value(reader: Reader, handle: int) -> Other:
     if mask & _SERVER_PICO:
         reader.unpack(UINT16)
     return Other(handle, value, code, source, server)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Published:
-    """An answer to a publish request: which messages the server keeps, whether it has more, and its message.
-
-    `sent` is when the server sent it, in 100 ns since 1601; `fault` the status code of an answer that is none, 0 if it
-    is good.
-    """
-
-    sent: int
-    fault: int
-    available: tuple[int, ...] = ()
-    more: bool = False
-    message: Notification
-
-
-def read_published(data: bytes) -> Published:
-    """Read a PublishResponse (OPC 10000-4, 5.14.5); raises Malformed."""
-    reader, sent, fault = _begun(data)
-    reader.unpack(UINT32)
-    available = tuple(reader.unpack(UINT32) for _ in range(reader.count()))
-    more = reader.boolean()
-    return Published(sent=sent, fault=fault, available=available, more=more, message=read_message(reader))
-
-
-def read_republished(data: bytes) -> Notification:
-    """Read a RepublishResponse (OPC 10000-4, 5.14.6); raises Malformed."""
-    return read_message(_begun(data)[0])
-
-
-class Past(NamedTuple):
-    """What a node said (OPC 10000-4, 5.11.3): its values, a mark where there are more, or the code of a refusal."""
-
-    code: int
-    mark: bytes | None
-    values: list[Other]
-
-
-def read_history(data: bytes) -> list[Past]:
-    """Read a HistoryReadResponse with raw values, a node a result; raises Malformed."""
-    reader, _, _ = _begun(data)
-    found = []
-    for place in range(reader.count()):
-        code, mark, values = reader.unpack(UINT32), reader.byte_string(), reader.extension()
-        inner = Reader(values.body) if values.body and values.encoding == _HISTORY else None
-        found.append(Past(code, mark, [_data_value(inner, place) for _ in range(inner.count())] if inner else []))
-    return found
-
-
-def _begun(data: bytes) -> tuple[Reader, int, int]:
-    """Read over the header of a response; give when it was sent, and its status code."""
-    reader = Reader(data)
-    reader.node()
-    sent = reader.unpack(INT64)
-    reader.unpack(UINT32)
-    fault = reader.unpack(UINT32)
-    reader.diagnostics()
-    for _ in range(reader.count()):
-        reader.text()
-    reader.extension()
-    return reader, sent, fault

@@ -16,8 +16,8 @@ from asyncua.ua.uaerrors import (
     BadTooManyOperations,
 )
 
-from connectors.opcua.binary import NodeKey
 from connectors.opcua.border import border
+from connectors.opcua.value import NodeKey
 
 A = TypeVar("A")
 B = TypeVar("B")

@@ -23,16 +23,17 @@ from asyncua.ua.uaerrors import (
 )
 
 from connectors.opcua.address import OPC_UA, Address, NodeAddress, PathAddress
-from connectors.opcua.binary import NodeKey
 from connectors.opcua.border import PATIENCE, border
 from connectors.opcua.client import ResumableClient, Unattended
 from connectors.opcua.columns import instant
 from connectors.opcua.config import OpcuaOptions
 from connectors.opcua.credentials import Credentials, Login
-from connectors.opcua.notification import Notification, Published
+from connectors.opcua.notification import Notification
+from connectors.opcua.published import Published
 from connectors.opcua.requests import Requests, node_id
 from connectors.opcua.subscription import Subscription
 from connectors.opcua.trust import MODES, POLICIES, certificate_of, compare
+from connectors.opcua.value import NodeKey
 from fieldlab.errors import Unavailable
 from fieldlab.readings.instant import Instant
 

@@ -6,7 +6,8 @@ from enum import Enum
 from functools import partial
 from typing import Final, NamedTuple
 
-from connectors.opcua.binary import INT32, NUMBERS, UINT32, Extension, Malformed, NodeKey, Reader, shaped
+from connectors.opcua.binary import INT32, NUMBERS, UINT32, Reader
+from connectors.opcua.value import Extension, Malformed, NodeKey, shaped
 
 EXTENSION: Final = 22
 VARIANT: Final = 24

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from connectors.opcua.address import parse
-from connectors.opcua.binary import NodeKey, moment
 from connectors.opcua.columns import Counted, Places, decode_numbers
 from connectors.opcua.decode import Decoded, Reading, decode
 from connectors.opcua.dictionary import Dictionary
@@ -14,6 +13,7 @@ from connectors.opcua.interpreter import Interpreter
 from connectors.opcua.notification import Event, Notification, Numbers, Other
 from connectors.opcua.record import Record
 from connectors.opcua.session import Session
+from connectors.opcua.value import NodeKey, moment
 from fieldlab.assets.description import Description
 from fieldlab.readings.columns import Columns
 from fieldlab.readings.gap import Cause, Gap

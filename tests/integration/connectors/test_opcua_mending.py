@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from asyncua import ua
@@ -10,8 +11,8 @@ from asyncua import ua
 import connectors.opcua.mender
 from connectors.registry import build
 from fieldlab.assets.source import Source, Wire
-from fieldlab.ports import Connector
-from fieldlab.readings.gap import Cause, Gap
+from fieldlab.ports import Connector, Mending
+from fieldlab.readings.gap import Cause, Gap, OpenGap
 from fieldlab.readings.instant import SECOND, Instant
 from fieldlab.readings.origin import Origin, origin_of
 from tests.contract.connectors.opcua_server import Machine
@@ -209,3 +210,28 @@ async def test_a_first_connection_that_takes_its_time_leaves_no_gap(machine: Mac
         await count(machine, range(2, 4))
         await sink.until(lambda: 3.0 in sink.values())
     assert sink.gaps == []
+
+
+async def test_a_gap_that_an_earlier_process_left_is_mended_from_a_history_that_goes_on_behind_it(
+    machine: Machine,
+) -> None:
+    for value in range(2, 100):
+        machine.measured("current", ua.Variant(float(value)), at=moment(value))
+    await count(machine, range(100, 101))
+    sink, connector, until = Sink(), connect(machine), Instant(moment(50) - 1)
+    left = OpenGap(
+        address=machine.address("current"),
+        start=moment(12),
+        until=until,
+        cause=Cause.SOURCE_UNREACHABLE,
+        heard=moment(9),
+        known=3,
+    )
+    assert isinstance(connector, Mending)
+    connector.recall([left, replace(left, address="nsu=urn:elsewhere;s=gone")])
+    async with running(connector, sink):
+        await sink.until(lambda: bool(closed(sink)))
+    assert of_history(sink) == [float(value) for value in range(10, 50)]
+    (gap,) = sink.gaps
+    assert (gap.start, gap.until, gap.cause, gap.addresses) == (left.start, until, left.cause, (left.address,))
+    assert gap.recovered == 40 - 3, "what was there before does not count"

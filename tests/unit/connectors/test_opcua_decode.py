@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.opcua.binary import Word
 from connectors.opcua.decode import MOST, Decoded, Reading, decode
+from connectors.opcua.value import Word
 from fieldlab.readings.gap import Cause, Gap
 from fieldlab.readings.instant import Instant
 from fieldlab.readings.origin import Clock

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from connectors.opcua.binary import NodeKey, Word
 from connectors.opcua.events import CLAUSES, Happened, Place, happened
 from connectors.opcua.notification import Event
+from connectors.opcua.value import NodeKey, Word
 from fieldlab.assets.asset import Kind
 from fieldlab.readings.instant import Instant
 from fieldlab.readings.origin import Clock

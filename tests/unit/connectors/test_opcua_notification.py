@@ -13,10 +13,10 @@ from asyncua.ua.ua_binary import struct_to_binary
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.opcua.binary import Malformed, moment
 from connectors.opcua.columns import Places, decode_numbers, instant
 from connectors.opcua.decode import Reading, decode
-from connectors.opcua.notification import Published, read_history, read_published, read_republished
+from connectors.opcua.published import Published, read_history, read_published, read_republished
+from connectors.opcua.value import Malformed, moment
 from fieldlab.readings.gap import Cause
 from fieldlab.readings.instant import Instant
 from tests.unit.connectors.opcua_wire import data_values, plain, published, scalars

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.opcua.binary import Extension, NodeKey
 from connectors.opcua.decode import Reading, decode
 from connectors.opcua.structure import Definition, Enumeration, Field, Layout, Structure, Types
+from connectors.opcua.value import Extension, NodeKey
 from fieldlab.readings.instant import Instant
 from fieldlab.readings.reject import Reason
 
