@@ -200,7 +200,7 @@ async def _end_to_end(server: Load, database: Database, directory: Path, begin: 
         (stream,) = await (await connection.execute(_STREAM, {"name": f"v{ITEMS - 1}"})).fetchone() or (0,)
         asked = {"stream": stream, "last": last.datetime()}
         while await (await connection.execute(_ARRIVED, asked)).fetchone() is None:  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
         seconds = time.perf_counter() - begun
         there = await (
             await connection.execute(_WHOLE, {"begin": begin.datetime(), "last": last.datetime()})
