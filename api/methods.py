@@ -17,9 +17,10 @@ WITHOUT_BODY: Final = "without_body"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Door:
-    """A path and the methods that it takes."""
+    """A path and the methods that it takes; `plain` is a path without parameters, as it is asked for."""
 
     path: re.Pattern[str]
+    plain: str | None
     methods: frozenset[str]
 
 
@@ -29,7 +30,10 @@ def doors(routes: Sequence[BaseRoute]) -> tuple[Door, ...]:
     for route in iter_route_contexts(routes):
         if route.path is not None and route.methods:
             taken.setdefault(route.path, set()).update(route.methods)
-    return tuple(Door(path=compile_path(path)[0], methods=_all_taken(methods)) for path, methods in taken.items())
+    return tuple(
+        Door(path=compile_path(path)[0], plain=None if "{" in path else path, methods=_all_taken(methods))
+        for path, methods in taken.items()
+    )
 
 
 def _all_taken(methods: set[str]) -> frozenset[str]:
@@ -42,6 +46,7 @@ class Methods:
     def __init__(self, app: ASGIApp, routes: Sequence[BaseRoute]) -> None:
         self._app = app
         self._doors = doors(routes)
+        self._plain = {door.plain: door for door in self._doors if door.plain is not None}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on as its route expects it."""
@@ -67,7 +72,8 @@ class Methods:
             await self._app(scope, receive, send)
 
     def _door(self, scope: Scope) -> Door | None:
-        return next((door for door in self._doors if door.path.match(scope["path"])), None)
+        plain = self._plain.get(scope["path"])
+        return plain or next((door for door in self._doors if door.path.match(scope["path"])), None)
 
 
 def _without_body(send: Send) -> Send:

@@ -9,7 +9,8 @@ from starlette.responses import Response
 from api.answers.media import choose
 from api.answers.response import respond
 from api.desk import AtDesk
-from api.guarded import Caller, ReadingRoute, guarded_router
+from api.direct import DirectRoute
+from api.guarded import Caller, guarded_router
 from api.models.query import StreamsQuery
 from api.routes.measurements import ANSWER, refusals_noted
 from fieldlab.assets.participant import Permission
@@ -18,7 +19,7 @@ from fieldlab.storage import read
 
 def router() -> APIRouter:
     """Make the route."""
-    routes = guarded_router("data", route=ReadingRoute)
+    routes = guarded_router("data", route=DirectRoute)
 
     @routes.get("/latest", summary="The newest value of each stream", responses=ANSWER)
     async def latest(

@@ -15,7 +15,8 @@ from api.answers.media import Format, choose
 from api.answers.response import respond
 from api.answers.tally import Tally
 from api.desk import AtDesk, Desk
-from api.guarded import Caller, ReadingRoute, guarded_router
+from api.direct import DirectRoute
+from api.guarded import Caller, guarded_router
 from api.models.answer import Decision, Measurements
 from api.models.query import MeasurementsQuery
 from fieldlab.assets.participant import Permission
@@ -39,7 +40,7 @@ _DECISION: Final[dict[int | str, dict[str, Any]]] = {200: {"model": Decision, "d
 
 def router() -> APIRouter:
     """Make the routes."""
-    routes = guarded_router("data", route=ReadingRoute)
+    routes = guarded_router("data", route=DirectRoute)
 
     @routes.get("/measurements", summary="Measurements of streams over a time", responses=ANSWER)
     async def measurements(

@@ -66,9 +66,6 @@ LIFE: Final[Mapping[tuple[State, Action, Party], State]] = {
 }
 """Every step there is; the database holds the same table and refuses any other."""
 
-WAITING: Final = frozenset({State.REQUESTED, State.OFFERED})
-HOLDING: Final = frozenset({State.ACTIVE, State.SUSPENDED})
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Agreement:
@@ -113,9 +110,3 @@ def moved(state: State, action: Action, party: Party) -> State:
         raise Forbidden(f"Only the {other} can {action} an agreement that is {state}.")
     can = sorted({name for at, name, by in LIFE if at is state and by is party})
     raise Conflict(f"This agreement is {state}; you can {' or '.join(can) if can else 'do nothing with it any more'}.")
-
-
-def state_at(state: State, *, answer_by: Instant, valid_until: Instant, now: Instant) -> State:
-    """Give the state as it is at a moment: what waits or holds expires when its time is over."""
-    over = answer_by if state in WAITING else valid_until
-    return State.EXPIRED if state in WAITING | HOLDING and now >= over else state

@@ -79,13 +79,13 @@ class Decision:
                 raise OutsideAgreement(refusal.reason, agreement=refusal.agreement, purpose=refusal.purpose)
 
 
-_OWN: Final = Basis(kind=BasisKind.OWN)
+OWN: Final = Basis(kind=BasisKind.OWN)
 
 
 def decide(rights: Sequence[Right], agreements: Mapping[UUID, Agreement], ask: Ask) -> Decision:
     """Choose one basis for every stretch; rights come by stream as asked, and by time."""
     if all(right.agreement is None for right in rights):
-        return Decision(segments=tuple(_segment(n, right, right.interval, _OWN) for n, right in enumerate(rights)))
+        return Decision(segments=tuple(_segment(n, right, right.interval, OWN) for n, right in enumerate(rights)))
     refused = {id_: refusal for id_, agreement in agreements.items() if (refusal := _refusal(agreement, ask))}
     usable = [
         right
@@ -148,7 +148,7 @@ def _refusal(agreement: Agreement, ask: Ask) -> Refusal | None:
 
 def _ground(right: Right, bases: Mapping[UUID, Mapping[BasisKind, Basis]]) -> Basis:
     if right.agreement is None:
-        return _OWN
+        return OWN
     if right.kind is BasisKind.BREAK_GLASS:
         return Basis(kind=right.kind, agreement=right.agreement)
     return bases[right.agreement][right.kind]

@@ -153,14 +153,21 @@ async def _references(scope: ReadScope, connection: Connection, wanted: Wanted) 
             return wanted
 
 
-def _asked(scope: ReadScope, question: Question, references: Sequence[str]) -> dict[str, object]:
-    streams, interval = question.streams, question.interval
+def named(references: Sequence[str]) -> dict[str, list[Any]]:
+    """Tell ids from pairs of asset and name, as the functions of the database take them."""
     pairs = [pair for pair in map(split_reference, references) if pair]
     return {
-        "presented": scope.credential.digest,
         "ids": [id_ for id_ in map(uuid_of, references) if id_],
         "assets": [pair[0] for pair in pairs],
         "names": [pair[1] for pair in pairs],
+    }
+
+
+def _asked(scope: ReadScope, question: Question, references: Sequence[str]) -> dict[str, object]:
+    streams, interval = question.streams, question.interval
+    return {
+        **named(references),
+        "presented": scope.credential.digest,
         "of_asset": streams.asset if isinstance(streams, StreamsOf) else None,
         "since": None if isinstance(interval, Last) else interval.start,
         "before": None if isinstance(interval, Last) else min(interval.until, FOREVER),
@@ -207,19 +214,27 @@ def _decided(
 
 
 def _streams(wanted: StreamsOf | Sequence[str], row: Any) -> tuple[Stream, ...]:  # noqa: ANN401 - a row of the decision
-    found = [_stream(columns) for columns in orjson.loads(row.streams)]
-    if isinstance(wanted, StreamsOf):
-        if not row.asset_is_there:
-            raise NotFound(f"There is no asset {wanted.asset!r}; GET /v1/assets lists those you can see.")
-        return tuple(sorted(found, key=lambda stream: stream.name))
+    if not isinstance(wanted, StreamsOf):
+        return chosen(wanted, row.streams)
+    if not row.asset_is_there:
+        raise NotFound(f"There is no asset {wanted.asset!r}; GET /v1/assets lists those you can see.")
+    return tuple(sorted(map(_stream, orjson.loads(row.streams)), key=lambda stream: stream.name))
+
+
+def chosen(references: Sequence[str], written: str) -> tuple[Stream, ...]:
+    """Give the streams that are asked for, each once, of those that the database found, as it writes them.
+
+    Raises NotFound for one that is not there or hidden.
+    """
+    found = [_stream(columns) for columns in orjson.loads(written)]
     known = {str(stream.id): stream for stream in found} | {stream.reference: stream for stream in found}
-    chosen: dict[int, Stream] = {}
-    for reference in wanted:
+    asked: dict[int, Stream] = {}
+    for reference in references:
         match = known.get(reference) or known.get(str(uuid_of(reference)))
         if match is None:
             raise NotFound(f"There is no stream {reference!r}; GET /v1/streams lists those you can see.")
-        chosen[match.key] = match
-    return tuple(chosen.values())
+        asked[match.key] = match
+    return tuple(asked.values())
 
 
 def _stream(columns: Sequence[Any]) -> Stream:

@@ -16,6 +16,9 @@ Pool = AsyncConnectionPool[Connection]
 
 _INT8: Final = 20
 
+_ONE_MOMENT: Final = r"-c default_transaction_isolation=repeatable\ read"
+"""Also a statement that is a transaction by itself decides and reads at one moment."""
+
 _PATIENCE: Final = 10
 """Seconds that a reader waits for a connection before it is told that the service is busy."""
 
@@ -26,9 +29,10 @@ async def open_pool(url: str, *, name: str, connections: int = 8) -> AsyncIterat
 
     A connection that the server has closed meanwhile is replaced before anybody gets it.
     """
+    given = arguments(name)
     pool: Pool = AsyncConnectionPool(
         address(url).set(drivername="postgresql").render_as_string(hide_password=False),
-        kwargs={"autocommit": True, **arguments(name)},
+        kwargs={"autocommit": True, **given, "options": f"{given['options']} {_ONE_MOMENT}"},
         min_size=0,
         max_size=connections,
         timeout=_PATIENCE,

@@ -6,7 +6,7 @@ stream is NotFound, a hidden stretch is absent. The database decides the same on
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -23,10 +23,9 @@ from fieldlab.readings.calendar import Calendar
 from fieldlab.readings.duration import format_step
 from fieldlab.readings.fill import Fill
 from fieldlab.readings.instant import Instant
-from fieldlab.readings.origin import Origin, origin_of
-from fieldlab.readings.status import shown
-from fieldlab.storage import buckets, chart, samples
-from fieldlab.storage.columns import TIME, instants, ints, origins_in, sample_batch, sample_schema
+from fieldlab.readings.origin import Origin
+from fieldlab.storage import buckets, chart, newest, samples
+from fieldlab.storage.columns import ints, origins_in, sample_batch
 from fieldlab.storage.deciding import Decided, Question, deciding
 from fieldlab.storage.filled import FilledLeft, Filling
 from fieldlab.storage.pool import Pool
@@ -36,18 +35,6 @@ from fieldlab.storage.windows import Windows, WindowsLeft, axis
 
 FIRST: Final = 16_384
 """Rows of the first batch of a long answer: what the first byte waits for."""
-
-_LATEST: Final = """
-    SELECT stream, tenure, owner, trial, agreement, time, value, text, status, origin
-    FROM visible.latest(%(streams)s, CAST(%(under)s AS uuid[]))
-"""
-"""The newest readable sample of each stream."""
-
-_IN_FORCE: Final = """
-    SELECT stream, tenure, owner, trial, agreement, time, value, text, status, origin
-    FROM visible.in_force(%(streams)s, %(at)s, %(good_only)s, CAST(%(under)s AS uuid[]))
-"""
-"""The sample of each stream that is in force at a time, within the tenure of that time."""
 
 _Origins = Mapping[int, set[Origin]]
 
@@ -69,7 +56,7 @@ async def measurements(scope: ReadScope, pool: Pool, selection: Selection) -> An
     )
     async with deciding(scope, pool, question) as decided:
         if selection.as_of is not None:
-            return await _in_force(decided, selection.as_of, selection)
+            return await newest.in_force(decided, selection.as_of, good_only=selection.status is StatusFilter.GOOD)
         if selection.points is not None:
             rows = await chart.chart(decided, selection, selection.points)
             return _answer(decided, rows, origins_in(rows))
@@ -87,9 +74,11 @@ async def latest(scope: ReadScope, pool: Pool, streams: Wanted, ask: Ask = NOTHI
     Nothing is newest below a resolution floor. Raises NotFound for a stream that is not there or hidden,
     OutsideAgreement for a purpose or format that an agreement does not allow.
     """
+    if isinstance(streams, tuple) and (found := await newest.own(scope, pool, streams, ask)) is not None:
+        return found
     question = Question(streams=streams, interval=ALWAYS, ask=ask, kind=AccessKind.LATEST)
     async with deciding(scope, pool, question) as decided:
-        return _newest(decided, await decided.read(_LATEST, _single(decided)), until=None)
+        return await newest.latest(decided)
 
 
 async def _wide(scope: ReadScope, pool: Pool, decided: Decided, selection: Selection) -> Answer:
@@ -170,57 +159,6 @@ async def _samples(scope: ReadScope, pool: Pool, decided: Decided, selection: Se
         return _answer(decided, part.rows, origins_in(part.rows))
     rest = samples.SamplesLeft(scope=scope, pool=pool, segments=decided.segments, left=part.left, wish=wish)
     return _answer(decided, part.rows, None, rest=rest)
-
-
-async def _in_force(decided: Decided, moment: Instant, selection: Selection) -> Answer:
-    asked = {**_single(decided), "at": moment, "good_only": selection.status is StatusFilter.GOOD}
-    return _newest(decided, await decided.read(_IN_FORCE, asked), until=Instant(moment + 1))
-
-
-def _single(decided: Decided) -> dict[str, object]:
-    agreements = dict.fromkeys(segment.basis.agreement for segment in decided.segments)
-    open_ = {segment.stream for segment in decided.segments}
-    return {
-        "streams": [stream.key for stream in decided.streams if stream.key in open_],
-        "under": [agreement for agreement in agreements if agreement is not None],
-    }
-
-
-def _newest(decided: Decided, newest: Sequence[tuple[Any, ...]], *, until: Instant | None) -> Answer:
-    """Make an answer of one sample a stream, each a segment until a moment, or for its own moment."""
-    bases = {segment.basis.agreement: segment.basis for segment in decided.segments}
-    with_text = any(stream.kind is Kind.TEXT for stream in decided.streams)
-    times = instants([row[5] for row in newest])
-    segments = tuple(
-        Segment(
-            number=number,
-            stream=stream,
-            interval=Interval(start=Instant(times[number]), until=until or Instant(times[number] + 1)),
-            tenure=tenure,
-            owner=owner,
-            trial=trial,
-            basis=bases[agreement],
-            origins=(origin_of(origin),),
-        )
-        for number, (stream, tenure, owner, trial, agreement, *_, origin) in enumerate(newest)
-    )
-    columns = {
-        "time": pa.array(times, pa.int64()).view(TIME),
-        "value": pa.array([row[6] for row in newest], pa.float64()),
-        "text": pa.array([row[7] for row in newest], pa.string()),
-        "status": pa.array([shown(row[8]) for row in newest], pa.uint16()),
-        "origin": pa.array([origin_of(row[9]) for row in newest], pa.int8()),
-        "segment": pa.array(range(len(newest)), pa.int32()),
-    }
-    schema = sample_schema(with_text=with_text)
-    return Answer(
-        decided_at=decided.decided_at,
-        interval=decided.interval,
-        streams=decided.streams,
-        segments=segments,
-        rows=pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema),
-        access=decided.access,
-    )
 
 
 def _shape(selection: Selection) -> dict[str, object]:

@@ -182,7 +182,7 @@ async def test_a_plus_sign_that_the_address_turned_into_a_space_is_understood(qu
 async def test_what_fails_inside_says_nothing_but_the_request_id(
     quiet_lab: Floor, caplog: pytest.LogCaptureFixture
 ) -> None:
-    quiet_lab.execute("DROP FUNCTION visible.latest")
+    quiet_lab.execute("DROP FUNCTION visible.own_latest")
     answer = await quiet_lab["lab"].get(
         "/v1/latest", params={"stream": CURRENT}, headers={"X-Request-Id": "tried-it-1"}
     )

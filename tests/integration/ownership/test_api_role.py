@@ -308,6 +308,7 @@ PLANS = [
     "SELECT * FROM visible.ledger_nodes('{0}', '{0}')",
     "SELECT * FROM visible.seal()",
     "SELECT * FROM visible.decision('x', '{}', '{robot-1}', '{joint}', NULL, '-infinity', 'infinity', NULL)",
+    "SELECT * FROM visible.own_latest('x', '{}', '{robot-1}', '{joint}', gen_random_uuid(), '{}', NULL)",
     "SELECT * FROM visible.packed_samples('{0}', '{3}', '{-infinity}', '{infinity}', '{NULL}', false, true, 1000000)",
     "SELECT * FROM visible.unheld('{0}', '{3}', '{-infinity}', '{infinity}', '{NULL}')",
     "SELECT * FROM visible.broken_glass()",
