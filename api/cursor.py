@@ -36,7 +36,7 @@ class Cursors:
             place = self._serializer(scope, question).loads(cursor)
         except BadData:
             place = None
-        if not isinstance(place, list):
+        if not isinstance(place, list) or self.seal(scope, question, place) != cursor:  # base64 has several spellings
             raise InvalidCursor("This cursor does not belong to this query; ask again without it to start over.")
         return place
 

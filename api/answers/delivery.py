@@ -86,7 +86,8 @@ class Delivery(Response):
             last = {"type": "http.response.body", "body": self._encoder.broken(reason), "more_body": True}
             if last["body"]:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(send(last), _FAREWELL)
+                    async with asyncio.timeout(_FAREWELL):
+                        await send(last)
             raise BrokenOff(reason) from why
         ending = None if self._answer.rest is None else Ending(rows=self._rows, origins=self._origins)
         ended = await asyncio.to_thread(self._encoder.end, ending)

@@ -68,6 +68,8 @@ class Hub:
         self._joining: list[_Joining] = []
         self._readers = 0
         self._place: Place | None = None
+        self._empty = asyncio.Event()
+        self._empty.set()
         self._wake = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
         self._stopping = False
@@ -82,10 +84,13 @@ class Hub:
         if self._stopping or self._readers >= self._most_readers:
             raise Unavailable("The service follows data for as many readers as it can; try again in a moment.")
         self._readers += 1
+        self._empty.clear()
 
     def dismiss(self) -> None:
         """Count one reader less."""
         self._readers -= 1
+        if not self._readers:
+            self._empty.set()
 
     def known(self, key: object) -> bool:
         """Tell whether those who asked this question know the newest times of its streams."""
@@ -125,6 +130,10 @@ class Hub:
         """End all answers, and admit nobody any more."""
         self._stopping = True
         self._end_all(Reason.STOPPING)
+
+    async def emptied(self) -> None:
+        """Wait until no reader is left."""
+        await self._empty.wait()
 
     async def close(self) -> None:
         """Stop, and wait until nothing runs."""
@@ -175,7 +184,8 @@ class Hub:
             await self._wake.wait()
         else:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), max(0.0, begun + self._poll - loop.time()))
+                async with asyncio.timeout_at(begun + self._poll):
+                    await self._wake.wait()
         self._wake.clear()
 
     async def _look(self) -> bool:

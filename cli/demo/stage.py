@@ -4,7 +4,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -95,10 +95,9 @@ class _Stage:
                     first = False
                 live.update(Text(_line(counts)))
                 left = 1.0 if until is None else max(min(1.0, until - time.monotonic()), 0.0)
-                try:
-                    await asyncio.wait_for(stop.wait(), left)
-                except TimeoutError:
-                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(left):
+                        await stop.wait()
 
     async def close(self) -> Counts:
         for machine in self._machines:

@@ -23,7 +23,7 @@ from asyncua.ua.uaerrors import (
 )
 
 from connectors.opcua.address import OPC_UA, Address, NodeAddress, PathAddress
-from connectors.opcua.border import PATIENCE, border
+from connectors.opcua.border import PATIENCE, border, heed_cancellation
 from connectors.opcua.client import ResumableClient, Unattended
 from connectors.opcua.columns import instant
 from connectors.opcua.config import OpcuaOptions
@@ -104,8 +104,11 @@ class Session:
         client.name = client.description = name
         opened = cls(client, options)
         try:
-            with border():
-                await opened._open(credentials, login, earlier)
+            try:
+                with border():
+                    await opened._open(credentials, login, earlier)
+            finally:
+                heed_cancellation()
         except BaseException:
             await opened.close()
             raise

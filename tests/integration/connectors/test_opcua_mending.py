@@ -145,7 +145,7 @@ async def test_a_first_connection_fetches_the_past_it_is_told_to(machine: Machin
         machine.measured("current", ua.Variant(float(value)), at=moment(value))
     await count(machine, range(300, 301))
     sink = Sink()
-    async with running(connect(machine, backfill="PT1H"), sink):
+    async with running(connect(machine, backfill="P1D"), sink):
         await sink.until(lambda: 299.0 in of_history(sink))
     assert of_history(sink) == [float(value) for value in range(1, 300)]
     assert sink.gaps == []
@@ -170,7 +170,7 @@ async def test_the_newest_gap_is_mended_first_and_live_values_go_on_meanwhile(
         machine.measured("current", ua.Variant(float(value)), at=moment(value))
     await count(machine, range(1_000, 1_001))
     sink = Sink()
-    async with running(connect(machine, backfill="PT1H"), sink):
+    async with running(connect(machine, backfill="P1D"), sink):
         await sink.until(lambda: len(of_history(sink)) > 100)
         machine.measured("current", ua.Variant(1_001.0), at=moment(1_001))
         await machine.write("current", ua.Variant(1_002.0), at=moment(1_002), status=0x480)
