@@ -23,7 +23,7 @@ _HEADER: Final = re.compile(r"^(?:Ledger-Checkpoint: *)?(\d+) ([0-9a-f]{64})\s*$
 def verify(
     checkpoint: Annotated[
         list[Path] | None,
-        typer.Option(help="A file with a kept checkpoint: JSON, or the headers of an answer. Repeat for more."),
+        typer.Option(help="A file with a kept checkpoint: an answer as JSON, or its headers. Repeat for more."),
     ] = None,
     admin_database_url: AdminUrl = None,
 ) -> None:
@@ -47,6 +47,8 @@ def verify(
         typer.echo(f"Of {report.forgotten:,} old entries only the hash is kept.")
     if report.waiting:
         typer.echo(f"{report.waiting:,} entries wait to be sealed; a running fieldlab api does it.")
+    if report.undone:
+        typer.echo(f"{report.undone:,} accesses of the last year were noted and undone; see docs/operations.md.")
     typer.echo(json.dumps({"size": report.checkpoint.size, "root": report.checkpoint.root}))
 
 

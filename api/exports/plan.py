@@ -48,8 +48,8 @@ async def plan(
     interval = request.interval()
     if began is not None and isinstance(interval, Last):
         interval = interval.before(began)
-    asked = Selection(streams=wanted, interval=interval, limit=1, ask=request.ask(), kind=None)
-    answer = await read.measurements(scope, pool, asked)
+    asked = Selection(streams=wanted, interval=interval, ask=request.ask(), kind=None)
+    answer = await read.decision(scope, pool, asked)
     moment = answer.decided_at if began is None else began
     kept = [
         replace(segment, interval=past)

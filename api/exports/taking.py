@@ -84,7 +84,7 @@ async def take(
         for segment in segments:
             origins: set[Origin] = set()
             before = progress.done
-            async for answer in _batches(scope, pool, request, stream, segment):
+            async for answer in _batches(scope, pool, request, stream, segment, progress.access):
                 await asyncio.to_thread(table.write, segment, answer.rows)
                 origins |= set(answer.segments[0].origins or ())
                 progress.counts[segment.number] += len(answer.rows)
@@ -99,7 +99,7 @@ async def take(
 
 
 async def _batches(
-    scope: ReadScope, pool: Pool, request: ExportRequest, stream: Stream, segment: Segment
+    scope: ReadScope, pool: Pool, request: ExportRequest, stream: Stream, segment: Segment, entry: UUID | None
 ) -> AsyncIterator[Answer]:
     """Read one segment batch by batch; raises Gone when the decision is not the one that the job began with."""
     asked = Selection(
@@ -111,6 +111,7 @@ async def _batches(
         aggregates=tuple(request.aggregate) or (Aggregate.MEAN,),
         ask=replace(request.ask(), basis=segment.basis.agreement),
         kind=None,
+        entry=entry,
     )
     while True:
         try:

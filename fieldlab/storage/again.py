@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, LiteralString
+from uuid import UUID
 
 from fieldlab.errors import RightEnded
 from fieldlab.ownership.scope import ReadScope
@@ -10,8 +11,8 @@ from fieldlab.storage.deciding import BEGIN, COMMIT, borrowed
 from fieldlab.storage.pool import Connection, Pool, counting
 from fieldlab.storage.trip import trip
 
-_BIND: Final = "SELECT key FROM visible.bind(%(presented)s)"
-"""Binds a later transaction of the same answer."""
+_BIND: Final = "SELECT key, set_config('fieldlab.access', %(entry)s, true) FROM visible.bind(%(presented)s)"
+"""Binds a later transaction of the same answer, and names its entry in the ledger."""
 
 _UNHELD: Final = """
     SELECT * FROM visible.unheld(%(numbers)s, %(streams)s, %(starts)s, %(untils)s, CAST(%(under)s AS uuid[])) LIMIT 1
@@ -31,13 +32,18 @@ async def confirm(scope: ReadScope, pool: Pool, segments: Sequence[Segment]) -> 
 
 
 async def in_bound(
-    scope: ReadScope, connection: Connection, statement: LiteralString, parameters: Mapping[str, object]
+    scope: ReadScope,
+    connection: Connection,
+    statement: LiteralString,
+    parameters: Mapping[str, object],
+    *,
+    entry: UUID | None = None,
 ) -> list[tuple[Any, ...]]:
-    """Run one statement in a bound transaction of its own, in one trip."""
+    """Run one statement in a bound transaction of its own, in one trip; what gives rows needs the answer's `entry`."""
     async with connection.cursor(binary=True) as binding, counting(connection) as cursor:
         async with trip(connection):
             await connection.execute(BEGIN)
-            await binding.execute(_BIND, {"presented": scope.credential.digest})
+            await binding.execute(_BIND, {"presented": scope.credential.digest, "entry": str(entry or "")})
             await cursor.execute(statement, parameters)
             await connection.execute(COMMIT)
         found = await cursor.fetchall()

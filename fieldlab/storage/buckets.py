@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, LiteralString
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -59,6 +60,7 @@ class BucketsLeft:
 
     scope: ReadScope
     pool: Pool
+    entry: UUID | None
     segments: tuple[Segment, ...]
     left: tuple[Segment, ...]
     selection: Selection
@@ -70,7 +72,8 @@ class BucketsLeft:
             await confirm(self.scope, self.pool, left)
             cut = Cut.of(self.selection, left)
             async with borrowed(self.pool) as connection:
-                found = await in_bound(self.scope, connection, cut.statement, cut.parameters(left, BATCH))
+                asked = cut.parameters(left, BATCH)
+                found = await in_bound(self.scope, connection, cut.statement, asked, entry=self.entry)
             page = cut.page(found, self.segments, left, BATCH)
             left = page.left
             yield page.rows

@@ -55,13 +55,14 @@ _TRIAL: Final = "SELECT id FROM visible.trial_streams(%(trial)s)"
 class Question:
     """For which streams, over which time, on what ground; `kind` and `shape` say how it will be read.
 
-    Without a kind it is a part of an answer that the ledger knows of already.
+    Without a kind it is a part of an answer that the ledger knows of already, as `entry`.
     """
 
     streams: Wanted
     interval: Interval | Last
     ask: Ask
     kind: AccessKind | None
+    entry: UUID | None = None
     preview: UUID | None = None
     shape: Mapping[str, object] = field(default_factory=dict)
 
@@ -71,7 +72,7 @@ class Decided:
     """A decision, and the open transaction in which it holds.
 
     `decided_at` is the database's clock, `interval` the one decided on, `streams` come in the order asked, each once,
-    `segments` by stream and then by time. `access` is what the ledger hears of it.
+    `segments` by stream and then by time. `access` is what the ledger hears of it, `entry` the id of what it has then.
     """
 
     connection: Connection
@@ -80,6 +81,7 @@ class Decided:
     streams: tuple[Stream, ...]
     segments: tuple[Segment, ...]
     access: Access | None
+    entry: UUID | None
 
     async def read(self, statement: LiteralString, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
         """Note the access, run the one statement that reads, and commit: in one trip.
@@ -88,7 +90,7 @@ class Decided:
         """
         async with counting(self.connection) as cursor:
             async with trip(self.connection):
-                await accesses.note(self.connection, self.access)
+                await accesses.note(self.connection, self.access, part_of=self.entry)
                 await cursor.execute(statement, parameters)
                 await self.connection.execute(COMMIT)
             return await cursor.fetchall()
@@ -96,7 +98,7 @@ class Decided:
     async def close(self) -> None:
         """Note the access and commit, where there is nothing to read."""
         async with trip(self.connection):
-            await accesses.note(self.connection, self.access)
+            await accesses.note(self.connection, self.access, part_of=self.entry)
             await self.connection.execute(COMMIT)
 
 
@@ -191,13 +193,8 @@ def _decided(
     decision.require(question.ask)
     segments = _with_gaps(decision.segments, row)
     interval = Interval(start=row.start, until=row.until)
-    return Decided(
-        connection=connection,
-        decided_at=row.decided_at,
-        interval=interval,
-        streams=streams,
-        segments=segments,
-        access=None
+    access = (
+        None
         if question.kind is None
         else Access(
             kind=question.kind,
@@ -209,7 +206,16 @@ def _decided(
                 **question.shape,
             },
             purpose=question.ask.purpose,
-        ),
+        )
+    )
+    return Decided(
+        connection=connection,
+        decided_at=row.decided_at,
+        interval=interval,
+        streams=streams,
+        segments=segments,
+        access=access,
+        entry=question.entry if access is None else access.id,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -54,6 +55,7 @@ class Filling:
 
     scope: ReadScope
     pool: Pool
+    entry: UUID | None
     selection: Selection
     segments: tuple[Segment, ...]
     now: Instant
@@ -79,7 +81,8 @@ class Filling:
     async def _read(self, segments: Sequence[Segment], room: int) -> pa.RecordBatch:
         cut = Cut.of(self.selection, segments)
         async with borrowed(self.pool) as connection:
-            found = await in_bound(self.scope, connection, cut.statement, cut.parameters(segments, room))
+            asked = cut.parameters(segments, room)
+            found = await in_bound(self.scope, connection, cut.statement, asked, entry=self.entry)
         return cut.page(found, self.segments, segments, room).rows
 
     def _window(self, left: Sequence[Segment], room: int) -> _Window:

@@ -51,6 +51,7 @@ async def measurements(scope: ReadScope, pool: Pool, selection: Selection) -> An
         interval=selection.interval if at is None else Interval(start=at, until=Instant(at + 1)),
         ask=selection.ask,
         kind=AccessKind.PREVIEW if selection.preview else selection.kind,
+        entry=selection.entry,
         preview=selection.preview,
         shape=_shape(selection),
     )
@@ -68,6 +69,20 @@ async def measurements(scope: ReadScope, pool: Pool, selection: Selection) -> An
         return await _samples(scope, pool, decided, selection)
 
 
+async def decision(scope: ReadScope, pool: Pool, selection: Selection) -> Answer:
+    """Answer with the segments alone, and read nothing; it raises as `measurements` does."""
+    question = Question(
+        streams=selection.streams,
+        interval=selection.interval,
+        ask=selection.ask,
+        kind=selection.kind,
+        shape=_shape(selection),
+    )
+    async with deciding(scope, pool, question) as decided:
+        await decided.close()
+        return _answer(decided, sample_batch((), with_text=False), None)
+
+
 async def latest(scope: ReadScope, pool: Pool, streams: Wanted, ask: Ask = NOTHING_SAID) -> Answer:
     """Answer the newest readable value of each stream, one segment a row; a stream without a value has no row.
 
@@ -82,16 +97,17 @@ async def latest(scope: ReadScope, pool: Pool, streams: Wanted, ask: Ask = NOTHI
 
 
 async def _wide(scope: ReadScope, pool: Pool, decided: Decided, selection: Selection) -> Answer:
-    segments = decided.segments
+    segments, entry = decided.segments, decided.entry
     wish = _wish(decided, selection)
 
     def rest(left: tuple[Segment, ...]) -> Rest:
         if selection.step is None:
-            return samples.SamplesLeft(scope=scope, pool=pool, segments=segments, left=left, wish=wish)
+            return samples.SamplesLeft(scope=scope, pool=pool, entry=entry, segments=segments, left=left, wish=wish)
         if selection.fill is Fill.NONE:
-            return buckets.BucketsLeft(scope=scope, pool=pool, segments=segments, left=left, selection=selection)
-        filling = Filling(scope=scope, pool=pool, selection=selection, segments=segments, now=decided.decided_at)
-        return FilledLeft(filling=filling, left=left)
+            return buckets.BucketsLeft(
+                scope=scope, pool=pool, entry=entry, segments=segments, left=left, selection=selection
+            )
+        return FilledLeft(filling=_filling(scope, pool, decided, selection), left=left)
 
     empty = sample_batch((), with_text=wish.with_text) if selection.step is None else buckets.none(selection)
     left = _left(decided, selection)
@@ -132,18 +148,36 @@ def _wish(decided: Decided, selection: Selection) -> Wish:
 
 
 async def _filled(scope: ReadScope, pool: Pool, decided: Decided, selection: Selection) -> Answer:
-    filling = Filling(scope=scope, pool=pool, selection=selection, segments=decided.segments, now=decided.decided_at)
+    filling = _filling(scope, pool, decided, selection)
     page = await filling.first(decided, _left(decided, selection))
     if selection.limit is not None or not page.more:
         return _answer(decided, page.rows, origins_in(page.rows), more=page.more)
     return _answer(decided, page.rows, None, rest=FilledLeft(filling=filling, left=page.left))
 
 
+def _filling(scope: ReadScope, pool: Pool, decided: Decided, selection: Selection) -> Filling:
+    return Filling(
+        scope=scope,
+        pool=pool,
+        entry=decided.entry,
+        selection=selection,
+        segments=decided.segments,
+        now=decided.decided_at,
+    )
+
+
 async def _buckets(scope: ReadScope, pool: Pool, decided: Decided, selection: Selection) -> Answer:
     page = await buckets.first(decided, selection, _left(decided, selection))
     if selection.limit is not None or not page.more:
         return _answer(decided, page.rows, origins_in(page.rows), more=page.more)
-    rest = buckets.BucketsLeft(scope=scope, pool=pool, segments=decided.segments, left=page.left, selection=selection)
+    rest = buckets.BucketsLeft(
+        scope=scope,
+        pool=pool,
+        entry=decided.entry,
+        segments=decided.segments,
+        left=page.left,
+        selection=selection,
+    )
     return _answer(decided, page.rows, None, rest=rest)
 
 
@@ -157,7 +191,9 @@ async def _samples(scope: ReadScope, pool: Pool, decided: Decided, selection: Se
     part = await samples.first(decided, left, wish, at_most=FIRST)
     if not part.left:
         return _answer(decided, part.rows, origins_in(part.rows))
-    rest = samples.SamplesLeft(scope=scope, pool=pool, segments=decided.segments, left=part.left, wish=wish)
+    rest = samples.SamplesLeft(
+        scope=scope, pool=pool, entry=decided.entry, segments=decided.segments, left=part.left, wish=wish
+    )
     return _answer(decided, part.rows, None, rest=rest)
 
 

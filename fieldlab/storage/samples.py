@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -58,6 +59,7 @@ class SamplesLeft:
 
     scope: ReadScope
     pool: Pool
+    entry: UUID | None
     segments: tuple[Segment, ...]
     left: tuple[Segment, ...]
     wish: Wish
@@ -66,7 +68,7 @@ class SamplesLeft:
         """Give the batches; raises RightEnded."""
         left = self.left
         while left:
-            part = await _next(self.scope, self.pool, left, self.wish)
+            part = await self._next(left)
             left = part.left
             if part.rows.num_rows:
                 yield part.rows
@@ -76,14 +78,14 @@ class SamplesLeft:
         numbers = np.unique(ints(batch, "segment")).tolist()
         await confirm(self.scope, self.pool, [self.segments[number] for number in numbers])
 
-
-async def _next(scope: ReadScope, pool: Pool, left: tuple[Segment, ...], wish: Wish) -> Part:
-    async with borrowed(pool) as connection:
-        found = await in_bound(scope, connection, _SAMPLES, _parameters(left, wish, BATCH))
-        for number, held, *_ in found:
-            if not held:
-                raise await ended(scope, connection, next(one for one in left if one.number == number))
-    return _part([_packed(row) for row in found], left, wish, BATCH)
+    async def _next(self, left: tuple[Segment, ...]) -> Part:
+        asked = _parameters(left, self.wish, BATCH)
+        async with borrowed(self.pool) as connection:
+            found = await in_bound(self.scope, connection, _SAMPLES, asked, entry=self.entry)
+            for number, held, *_ in found:
+                if not held:
+                    raise await ended(self.scope, connection, next(one for one in left if one.number == number))
+        return _part([_packed(row) for row in found], left, self.wish, BATCH)
 
 
 def _parameters(segments: Sequence[Segment], wish: Wish, at_most: int) -> dict[str, object]:

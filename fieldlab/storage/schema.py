@@ -404,6 +404,13 @@ access = Table(
     Column("untils", ARRAY(_TIME), nullable=False),
     Column("agreements", ARRAY(Uuid)),
     Column("rows", ARRAY(BigInteger)),
+    Column(
+        "number",
+        BigInteger,
+        Identity(always=True),
+        nullable=False,
+        comment="Taken when the access is noted and never given back: a number that is missing was noted, and undone.",
+    ),
 )
 
 access_end = Table(

@@ -80,7 +80,8 @@ class Selection:
     With `step` the answer has buckets, on the grid of the Unix epoch or of the calendar, where `fill` says what stands
     for empty ones; `points` asks for a chart of so many points a stream, `as_of` for the value in force at a time.
     `ask` says on what ground, for what and in which format. With `preview` an owner sees what that agreement opens, and
-    only that. `rolled` tells whether rollups are read where they can answer; None leaves it to the database.
+    only that. Without a `kind` it is a part of what stands in the ledger as `entry`. `rolled` tells whether rollups are
+    read where they can answer; None leaves it to the database.
     """
 
     streams: Wanted
@@ -92,6 +93,7 @@ class Selection:
     after: Position | None = None
     ask: Ask = NOTHING_SAID
     kind: AccessKind | None = AccessKind.MEASUREMENTS
+    entry: UUID | None = None
     preview: UUID | None = None
     points: int | None = None
     as_of: Instant | None = None

@@ -111,6 +111,13 @@ VISIBLE = {
 }
 
 
+NOTED = b"""
+    SELECT visible.note_access(gen_random_uuid(), 'measurements', '{}', NULL, array_agg(stream), array_agg(tenure),
+                               array_agg(start), array_agg(until), NULL, NULL)
+    FROM visible.segments('{1,2}', '-infinity', 'infinity')
+"""
+
+
 def answers(database: Database) -> dict[str, list[tuple[object, ...]]]:
     """What the tables hold, and what a tenant is answered."""
     with psycopg.connect(database.admin) as connection:
@@ -120,6 +127,7 @@ def answers(database: Database) -> dict[str, list[tuple[object, ...]]]:
         adapt(connection)
         connection.execute("SET ROLE fieldlab_api")
         connection.execute("SELECT visible.bind(sha256('token of tenant'))")
+        connection.execute(NOTED)
         for name, statement in VISIBLE.items():
             found[f"visible {name}"] = connection.execute(statement.encode()).fetchall()
     return found

@@ -58,6 +58,17 @@ LAB: Final = Lab.model_validate(
     }
 )
 
+EVERYTHING: Final = """
+    SELECT array_agg(t.stream_id), array_agg(t.id), array_agg(t.start), array_agg(t.until), array_agg(g.id)
+    FROM fieldlab.tenure AS t
+    CROSS JOIN (SELECT NULL::uuid AS id UNION ALL SELECT id FROM fieldlab.agreement
+                UNION ALL SELECT id FROM fieldlab.break_glass) AS g
+"""
+NOTE: Final = """
+    SELECT visible.note_access(gen_random_uuid(), 'measurements', '{}', NULL, %s::integer[], %s::bigint[],
+                               %s::timestamptz[], %s::timestamptz[], %s::uuid[], NULL)
+"""
+
 READER: Final = frozenset({Permission.DATA_READ})
 OPERATOR: Final = frozenset({Permission.DATA_READ, Permission.LAB_ADMIN})
 
@@ -98,6 +109,20 @@ class Floor:
         adapt(connection)
         connection.execute("SELECT visible.bind(%s)", [self.scopes[participant].credential.digest])
         return connection
+
+    def attacking(self, participant: str) -> psycopg.Connection:
+        """Bind, and note an access to everything of everybody, so that the ledger is in nobody's way."""
+        connection = self.bound(participant)
+        self.note(connection)
+        return connection
+
+    def note(self, connection: psycopg.Connection) -> None:
+        """Note in an open bound transaction an access to everything of everybody, on every ground there is."""
+        with psycopg.connect(self.database.admin) as admin:
+            adapt(admin)
+            everything = admin.execute(EVERYTHING).fetchone()
+        adapt(connection)
+        connection.execute(NOTE, everything)
 
 
 @asynccontextmanager

@@ -155,7 +155,7 @@ async def test_no_relation_shows_what_is_hidden(floor: Floor, marks: Marks, read
         relations = every_relation(admin)
     assert len(relations) > 150
     known = OF_LIMITED.get(reader or "", "")
-    with floor.bound(reader) if reader else psycopg.connect(floor.database.api) as attacker:
+    with floor.attacking(reader) if reader else psycopg.connect(floor.database.api) as attacker:
         leaks = {
             name: mark
             for name, text in shown_by_relations(attacker, relations)
@@ -216,7 +216,7 @@ async def test_no_function_tells_of_what_is_hidden(floor: Floor, marks: Marks, r
     leaks: dict[str, str] = {}
     called = 0
     await limit(floor)
-    with floor.bound(reader) as attacker:
+    with floor.attacking(reader) as attacker:
         attacker.execute("SET statement_timeout = '5s'")
         for (function, given), (oid, name) in product(functions, targets):
             types = [type_ for type_ in given if type_]
@@ -324,7 +324,7 @@ SCANS = re.compile(
 @pytest.mark.parametrize("statement", PLANS)
 def test_no_plan_tells_of_the_tables_below(floor: Floor, marks: Marks, statement: str) -> None:
     told: list[str] = []
-    with floor.bound("sme-a") as attacker:
+    with floor.attacking("sme-a") as attacker:
         for path in ("indexscan", "bitmapscan", "indexonlyscan", "nestloop"):
             attacker.execute(f"SET enable_{path} = off".encode())
         attacker.execute("SET client_min_messages = debug5")

@@ -54,6 +54,7 @@ def test_each_participant_sees_its_own(floor: Floor, attacker: psycopg.Connectio
         ):
             with attacker.transaction():
                 attacker.execute("SELECT visible.bind(%s)", [digest(floor, participant)])
+                floor.note(attacker)
                 assert (one(attacker, ASSETS), one(attacker, SAMPLES)) == (assets, samples)
 
 
@@ -130,6 +131,7 @@ def test_a_plan_made_for_another_participant_is_no_right(floor: Floor, attacker:
             for participant, assets, samples in (("sme-b", ["mill-1", "robot-1"], 2), ("sme-a", ["mill-1"], 1)):
                 with attacker.transaction():
                     attacker.execute("SELECT visible.bind(%s)", [digest(floor, participant)])
+                    floor.note(attacker)
                     assert one(attacker, b"EXECUTE assets") == assets
                     assert one(attacker, b"EXECUTE samples") == samples
             assert one(attacker, b"EXECUTE assets") == []
@@ -143,6 +145,7 @@ def test_parallel_workers_do_not_change_an_answer(floor: Floor, attacker: psycop
         attacker.execute("SET debug_parallel_query = on")
         with attacker.transaction():
             attacker.execute("SELECT visible.bind(%s)", [digest(floor, "sme-a")])
+            floor.note(attacker)
             assert (one(attacker, ASSETS), one(attacker, SAMPLES)) == (["mill-1"], 1)
 
 
@@ -152,6 +155,7 @@ def test_a_cursor_held_over_the_transaction_holds_what_was_readable_then_only(
     with attacker:
         with attacker.transaction():
             attacker.execute("SELECT visible.bind(%s)", [digest(floor, "sme-a")])
+            floor.note(attacker)
             attacker.execute(
                 "DECLARE kept CURSOR WITH HOLD FOR SELECT value FROM visible.samples(1, '-infinity', 'infinity', 100)"
             )

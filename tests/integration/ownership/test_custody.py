@@ -79,7 +79,7 @@ async def test_broken_glass_ends_by_itself_within_the_hour(floor: Floor) -> None
             "closes_at = closes_at - interval '1 hour'"
         )
     assert not (await of(floor, "lab", ask=Ask(basis=made.id))).segments
-    with floor.bound("lab") as operator:
+    with floor.attacking("lab") as operator:
         samples = "SELECT * FROM visible.samples(1, '-infinity', 'infinity', 10, false, %s)"
         assert operator.execute(samples, [made.id]).fetchall() == []
 

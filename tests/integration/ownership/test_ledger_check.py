@@ -122,6 +122,33 @@ async def test_a_careless_change_is_found_without_a_checkpoint(floor: Floor, att
         assert len(checked(floor).faults) > len(before), attack
 
 
+async def test_two_checkpoints_of_one_size_that_differ_show_a_split_view(
+    floor: Floor, attacker: psycopg.Connection
+) -> None:
+    """One reader keeps what it was shown; then the ledger is made anew for another, which keeps its own."""
+    first = await filled(floor)
+    attacker.execute(EDIT.encode())
+    forge(attacker)
+    second = await ledger.checkpoint(floor.scopes["sme-b"], floor.engine)
+    assert (second.size, second.root == first.root) == (first.size, False)
+    assert any("shown to different readers" in fault for fault in checked(floor, first, second).faults)
+    assert not any("shown to different readers" in fault for fault in checked(floor, second, second).faults)
+
+
+async def test_an_access_that_was_undone_leaves_a_gap_in_the_numbers(
+    floor: Floor, attacker: psycopg.Connection
+) -> None:
+    await filled(floor, 2)
+    with floor.bound("sme-a") as thief:
+        floor.note(thief)
+        thief.rollback()
+    await filled(floor, 1)
+    attacker.execute("UPDATE fieldlab.access SET at = at - interval '5 minutes'")
+    assert checked(floor).undone == 1
+    attacker.execute("UPDATE fieldlab.access SET at = now()")
+    assert checked(floor).undone == 0
+
+
 async def test_the_command_tells_of_changes_by_its_exit_status(
     floor: Floor, attacker: psycopg.Connection, tmp_path: Path
 ) -> None:

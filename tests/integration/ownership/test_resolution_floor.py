@@ -261,7 +261,7 @@ class TestWithAnySql:
             "SELECT * FROM visible.reject",
             "SELECT * FROM visible.account",
         ]
-        with lab.bound("outsider") as attacker:
+        with lab.attacking("outsider") as attacker:
             for statement in statements:
                 found = attacker.execute(statement.encode(), {"stream": stream, "id": id_}).fetchall()
                 assert found == [], statement
@@ -288,7 +288,7 @@ class TestWithAnySql:
     async def test_no_bucket_that_is_finer_filtered_or_too_small_comes_out(
         self, lab: Floor, known: tuple[Any, ...]
     ) -> None:
-        with lab.bound("outsider") as attacker:
+        with lab.attacking("outsider") as attacker:
             whole = self.buckets(attacker, known)
             assert len(whole) > MINUTES - 2
             assert str(SPARSE) not in {str(row[0]) for row in whole}
@@ -300,7 +300,7 @@ class TestWithAnySql:
             assert self.buckets(attacker, known, under=None) == []
 
     async def test_a_range_within_a_bucket_gives_nothing_of_it(self, lab: Floor, known: tuple[Any, ...]) -> None:
-        with lab.bound("outsider") as attacker:
+        with lab.attacking("outsider") as attacker:
             for start, until in ((1, MINUTE), (0, MINUTE - 1), (10 * SECOND, 50 * SECOND)):
                 cut = {"starts": [str(Instant(NOON + start))], "untils": [str(Instant(NOON + until))]}
                 assert self.buckets(attacker, known, **cut) == []
@@ -308,7 +308,7 @@ class TestWithAnySql:
     async def test_asking_for_a_stretch_twice_does_not_make_few_samples_many(
         self, lab: Floor, known: tuple[Any, ...]
     ) -> None:
-        with lab.bound("outsider") as attacker:
+        with lab.attacking("outsider") as attacker:
             for times in (2, 5):
                 doubled = self.buckets(attacker, known, times=times)
                 assert str(SPARSE) not in {str(row[0]) for row in doubled}
@@ -322,7 +322,7 @@ class TestWithAnySql:
     async def test_the_longer_step_leaves_out_what_the_shorter_withholds(
         self, lab: Floor, known: tuple[Any, ...]
     ) -> None:
-        with lab.bound("outsider") as attacker:
+        with lab.attacking("outsider") as attacker:
             one = {row[0]: row for row in self.buckets(attacker, known)}
             two = {row[0]: row for row in self.buckets(attacker, known, step=2 * MINUTE)}
         around = Instant(SPARSE // (2 * MINUTE) * 2 * MINUTE)
@@ -332,10 +332,10 @@ class TestWithAnySql:
         self, lab: Floor, known: tuple[Any, ...]
     ) -> None:
         for other in ("sme-b", "lab"):
-            with lab.bound(other) as attacker:
+            with lab.attacking(other) as attacker:
                 assert self.buckets(attacker, known) == []
         await agreements.step(lab.scopes["sme-a"], lab.engine, known[0], Action.SUSPEND)
-        with lab.bound("outsider") as attacker:
+        with lab.attacking("outsider") as attacker:
             assert self.buckets(attacker, known) == []
             assert (
                 attacker.execute("SELECT * FROM visible.segments(ARRAY[1,2,3], '-infinity', 'infinity')").fetchall()
@@ -346,7 +346,7 @@ class TestWithAnySql:
         self, lab: Floor, known: tuple[Any, ...]
     ) -> None:
         fine = await pact(lab, data=Interval(start=NOON, until=Instant(NOON + MINUTE)))
-        with lab.bound("outsider") as attacker:
+        with lab.attacking("outsider") as attacker:
             found = attacker.execute(
                 "SELECT min(time), max(time) FROM visible.samples(%s, '-infinity', 'infinity', 100000, false, %s)",
                 [known[1], fine.id],
