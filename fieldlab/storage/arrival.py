@@ -1,21 +1,17 @@
 """What live readers are told of a batch: which streams got rows, and in which stretches of time they lie."""
 
-import json
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldlab.readings.instant import MINUTE, Instant
+from fieldlab.readings.instant import MINUTE
 from fieldlab.storage.account import Fate, Fates
 from fieldlab.storage.rows import Int32, Int64, Rows
 
 _APART: Final = MINUTE
 """Rows of a stream that lie further apart belong to stretches of their own."""
-
-_MOST_ANNOUNCED: Final = 900
-"""Streams that a message of 8,000 bytes names."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,20 +23,9 @@ class Stretches:
     untils: Int64
 
 
-def announcement(rows: Rows, fates: Fates) -> str | None:
-    """Say for live readers which streams got rows, and from when to when, as JSON; null means any stream."""
-    stored = fates == Fate.STORED
-    if not stored.any():
-        return None
-    streams, times = np.unique(rows.streams[stored]).tolist(), rows.times[stored]
-    return json.dumps(
-        {
-            "streams": streams if len(streams) <= _MOST_ANNOUNCED else None,
-            "from": str(Instant(times.min())),
-            "until": str(Instant(times.max() + 1)),
-        },
-        separators=(",", ":"),
-    )
+def announcement(fates: Fates) -> str | None:
+    """Give what is announced of a batch that stored anything: nothing but that, since anybody may listen."""
+    return "" if (fates == Fate.STORED).any() else None
 
 
 def stretches(rows: Rows, positions: NDArray[np.int64]) -> Stretches:

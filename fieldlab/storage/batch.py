@@ -87,7 +87,7 @@ def plan(batch: Batch) -> Plan:
         encoded=encoded,
         with_text=with_text,
         entry=account_of(rows, order, fates, batch.refusals),
-        announced=announcement(rows, fates),
+        announced=announcement(fates),
         arrived=stretches(rows, left),
     )
 

@@ -215,7 +215,7 @@ class Writer:
         note_gaps(connection, batch.gaps)
         entry = account_of(rows, planned.order, fates, batch.refusals)
         outcome = Outcome(fates=fates)
-        self._settle(connection, batch, outcome, entry, announcement(rows, fates), stretches(rows, left), backlog)
+        self._settle(connection, batch, outcome, entry, announcement(fates), stretches(rows, left), backlog)
         return outcome, not known
 
     def _settle(
