@@ -5,10 +5,12 @@ A word chooses the experiments that have a figure with that word in its name; wi
 
 import argparse
 import json
+import multiprocessing
 import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +39,9 @@ EXPERIMENTS: Final[tuple[Experiment, ...]] = (
 WHOLE: Final = Figure(
     name="bench.minutes", meaning="for all of these; with an experiment that failed there is none", most=25.0
 )
+_PATIENCE: Final = 600
+"""Seconds after which an experiment is given up."""
+_FORKED: Final = multiprocessing.get_context("fork")
 _WIDTH: Final = 160
 """Columns of the table where nobody says how wide it may be."""
 
@@ -74,14 +79,37 @@ def main(words: Sequence[str]) -> int:
 
 
 def _measured(console: Console, experiment: Experiment, engine: Engine) -> Mapping[str, float]:
-    """Run an experiment; one that fails has no figures, and does not keep the others from being measured."""
+    """Run an experiment in a process of its own.
+
+    One that fails or does not end has no figures, and does not keep the others from being measured.
+    """
+    result, told = _FORKED.Pipe(duplex=False)
+    process = _FORKED.Process(target=_run, args=(experiment, engine, told))
+    process.start()
+    told.close()
     try:
-        return experiment.run(engine)
-    except Unavailable:
-        raise
-    except Exception:  # noqa: BLE001 - whatever it is, it is shown, and the run is no success
-        console.print_exception(max_frames=5)
+        if not result.poll(_PATIENCE):
+            console.print(f"It was not over after {_PATIENCE} s.", style="red")
+            return {}
+        answer = result.recv()
+    except EOFError:
         return {}
+    finally:
+        process.terminate()
+        process.join()
+    if isinstance(answer, Unavailable):
+        raise answer
+    return dict(answer)
+
+
+def _run(experiment: Experiment, engine: Engine, told: Connection) -> None:
+    """Send what an experiment measured, or what it lacks; whatever else ends it is shown, and nothing is sent."""
+    try:
+        told.send(experiment.run(engine))
+    except Unavailable as reason:
+        told.send(reason)
+    except Exception:  # noqa: BLE001 - whatever it is, it is shown, and the run is no success
+        Console().print_exception(max_frames=5)
 
 
 def _spent(begun: float) -> str:
