@@ -58,7 +58,7 @@ async def test_an_answer_that_breaks_off_leaves_no_file(
     async def end(*_: object) -> None:
         raise errors.RightEnded("It is over.", reason="agreement.terminated")
 
-    monkeypatch.setattr("fieldlab.storage.samples._next", end)
+    monkeypatch.setattr("fieldlab.storage.samples.SamplesLeft._next", end)
     tick = (NINE - EIGHT) // (samples.BATCH + 10)
     rows = (Row(time=Instant(EIGHT + number * tick), value=1.0) for number in range(samples.BATCH + 1))
     await asyncio.to_thread(notebooks.floor.store, SPEED, rows)
