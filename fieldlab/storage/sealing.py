@@ -19,6 +19,9 @@ _END: Final = text("SELECT visible.end_accesses(CAST(:ends AS jsonb))")
 _SEAL: Final = text("SELECT grown, size, root FROM visible.seal()")
 """Gives what waits its leaves, makes a checkpoint, and tells the newest."""
 
+_SET: Final = 10_000
+"""Entries that are sealed at once; each has a leaf at least, except the ends of some."""
+
 
 async def end(engine: AsyncEngine, ends: Iterable[End]) -> int:
     """Write how answers ended that were noted without rows, each once; gives how many had not ended yet."""
@@ -34,10 +37,13 @@ async def end(engine: AsyncEngine, ends: Iterable[End]) -> int:
 
 
 async def seal(engine: AsyncEngine) -> Checkpoint:
-    """Seal what is committed and waits, in the order found, and give the newest checkpoint. Any process may."""
+    """Seal what is committed and waits, in the order found, and give the newest checkpoint. Any process may.
+
+    What comes meanwhile waits for the next time, unless a whole set has been sealed: then more may have waited.
+    """
     with reached():
         while True:
             async with engine.begin() as connection:
                 row = (await connection.execute(_SEAL)).one()
-            if not row.grown:
+            if row.grown < _SET:
                 return Checkpoint(size=row.size, root=row.root)
