@@ -74,7 +74,7 @@ class Instant(int):
         """Write it as RFC 3339 with six digits and Z, or as `infinity` and `-infinity`."""
         if not self.finite:
             return "infinity" if self > 0 else "-infinity"
-        return self.datetime().strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+        return f"{self.datetime().isoformat(timespec='microseconds')[:26]}Z"
 
     __repr__ = __str__
 
