@@ -92,6 +92,13 @@ class Stream(BaseModel):
     nature: Nature
     first: Annotated[OpenMoment | None, Field(description="Time of the oldest measurement that you may see.")]
     last: Annotated[OpenMoment | None, Field(description="Time of the newest measurement that you may see.")]
+    rate: Annotated[
+        float | None,
+        Field(
+            description="Measurements a second, by the usual distance between the newest that you may see.",
+            examples=[1.0],
+        ),
+    ]
 
     @classmethod
     def of(cls, stream: assets.Stream) -> Self:
@@ -109,4 +116,5 @@ class Stream(BaseModel):
             nature=stream.nature,
             first=stream.first,
             last=stream.last,
+            rate=stream.rate,
         )

@@ -36,6 +36,7 @@ class Entry:
     nature: str
     first: str | None
     last: str | None
+    rate: float | None
     coverage: tuple[Coverage, ...]
 
     @classmethod
@@ -44,6 +45,7 @@ class Entry:
         plain = ("reference", "asset", "name", "unit", "quantity", "description", "kind", "nature", "first", "last")
         return cls(
             **{name: document[name] for name in plain},
+            rate=document.get("rate"),
             coverage=tuple(
                 Coverage(
                     start=one["from"],

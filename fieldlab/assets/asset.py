@@ -42,7 +42,8 @@ class Asset:
 class Stream:
     """One measured quantity of an asset. `unit` is a UCUM code (`1` where there is none), `key` the database's.
 
-    `first` and `last` are the times of the oldest and newest measurement that the reader may see.
+    `first` and `last` are the times of the oldest and newest measurement that the reader may see, `rate` how many a
+    second there usually are among the newest of these.
     """
 
     key: int
@@ -57,6 +58,7 @@ class Stream:
     semantic_id: str | None = None
     first: Instant | None = None
     last: Instant | None = None
+    rate: float | None = None
 
     @property
     def reference(self) -> str:

@@ -63,7 +63,7 @@ _OF_TRIAL: Final = text("SELECT id FROM visible.trial_streams(:trial)")
 """The streams of a trial of which the reader may have anything."""
 
 _EXTENT: Final = text("SELECT * FROM visible.extent(:streams)")
-"""First and last readable time of streams."""
+"""First and last readable time of streams, and their rate."""
 
 
 async def participants(
@@ -105,7 +105,7 @@ async def streams(
     after: tuple[str, str] = ("", ""),
     limit: int = 100,
 ) -> tuple[Stream, ...]:
-    """List streams by asset and name, from after a pair of these on, with first and last readable time."""
+    """List streams by asset and name, from after a pair of these on, with first and last readable time and rate."""
     asked = {
         "asset": asset,
         "quantity": quantity,
@@ -162,13 +162,10 @@ async def wanted(bound: Bound, streams: Wanted) -> tuple[Stream, ...]:
 
 
 async def with_extent(bound: Bound, found: Sequence[Stream]) -> tuple[Stream, ...]:
-    """Give streams with their first and last readable time, within a bound transaction."""
+    """Give streams with their first and last readable time and their rate, within a bound transaction."""
     extents = await bound.connection.execute(_EXTENT, {"streams": [stream.key for stream in found]})
-    edges = {row.stream: (row.first, row.last) for row in extents}
-    return tuple(
-        replace(stream, first=edges[stream.key][0], last=edges[stream.key][1]) if stream.key in edges else stream
-        for stream in found
-    )
+    known = {row.stream: {"first": row.first, "last": row.last, "rate": row.rate} for row in extents}
+    return tuple(replace(stream, **known.get(stream.key, {})) for stream in found)
 
 
 def stream_of(row: Row[Any]) -> Stream:

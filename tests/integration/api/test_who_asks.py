@@ -5,7 +5,7 @@ import pytest
 
 from fieldlab.assets.participant import Permission
 from fieldlab.readings.instant import SECOND, Instant
-from tests.integration.api.lab import ADMIN, CURRENT, JOINT, NINE, TEN, Floor
+from tests.integration.api.lab import ADMIN, CURRENT, JOINT, NINE, SPEED, STATE, TEN, Floor, Row
 
 MEASURED = ("/v1/measurements", "/v1/segments", "/v1/latest")
 
@@ -110,6 +110,23 @@ async def test_a_hidden_asset_answers_as_one_that_is_not_there(lab: Floor, path:
     missing = await lab["sme-a"].get(path, params={"asset": "robot-9"})
     assert hidden.status_code == missing.status_code == 404
     assert without_id(hidden).replace("robot-1", "") == without_id(missing).replace("robot-9", "")
+
+
+async def test_a_rate_is_of_what_the_reader_may_see_alone(lab: Floor) -> None:
+    before = range(NINE - 40 * SECOND, NINE, SECOND // 2)
+    after = range(NINE, NINE + 40 * SECOND, SECOND // 10)
+    lab.store(SPEED, (Row(time=Instant(time), value=1.0) for time in (*before, *after)))
+    lab.store(STATE, [Row(time=Instant(NINE + SECOND), text="STOPPED")])
+    found = {
+        who: {one["reference"]: one["rate"] for one in (await lab[who].get("/v1/streams")).json()["items"]}
+        for who in ("sme-a", "sme-b", "lab", "researcher")
+    }
+    assert (found["sme-a"][SPEED], found["sme-b"][SPEED]) == pytest.approx((2.0, 10.0))
+    assert found["sme-a"][STATE] == pytest.approx(0.1)
+    assert found["lab"][SPEED] is None
+    assert found["researcher"][JOINT] is None
+    entry = (await lab["sme-a"].get("/v1/catalogue", params={"q": SPEED})).json()["items"][0]
+    assert entry["rate"] == pytest.approx(2.0)
 
 
 async def test_lists_filters_and_extents_know_nothing_of_others(lab: Floor) -> None:
