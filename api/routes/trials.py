@@ -5,17 +5,20 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api.desk import AtDesk, Desk
 from api.field import SlugText, Words
 from api.guarded import Caller, guarded_router
 from api.models.exports import Export, ExportRequest
+from api.models.gaps import Gaps, GapsQuery
 from api.models.page import ListQuery, Page, page
-from api.models.trials import Trial
+from api.models.trials import Trial, TrialWithGaps
 from api.routes.exports import PACKAGE, package, requested
+from api.routes.gaps import missing
 from fieldlab.assets.participant import Permission
-from fieldlab.errors import NotFound
+from fieldlab.errors import NotFound, OutsideAgreement
 from fieldlab.ownership import trial as ownership
 from fieldlab.ownership.export import Export as Kept
 from fieldlab.ownership.export import ExportState
@@ -33,10 +36,14 @@ _MADE: Final[dict[int | str, dict[str, Any]]] = {
 Slug = Annotated[SlugText, Path(description="The trial's slug.")]
 
 
-class _PackageQuery(BaseModel):
+class _TrialQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     purpose: Annotated[Words | None, Field(description="What for, where an agreement asks.")] = None
+
+    def of_gaps(self, slug: str) -> GapsQuery:
+        """Give the question for what is missing in a trial."""
+        return GapsQuery(trial=slug, purpose=self.purpose)
 
 
 def router() -> APIRouter:
@@ -56,13 +63,19 @@ def router() -> APIRouter:
         )
 
     @routes.get("/trials/{slug}", summary="One trial")
-    async def trial(scope: Caller, desk: AtDesk, slug: Slug) -> Trial:
-        """What you may have of one trial: streams, time, owner and terms."""
-        return Trial.of(await _one(scope, desk, slug))
+    async def trial(
+        request: Request, scope: Caller, desk: AtDesk, slug: Slug, query: Annotated[_TrialQuery, Query()]
+    ) -> TrialWithGaps:
+        """What you may have of one trial: streams, time, owner and terms, and what is known to be missing in it.
+
+        The gaps are the first page of `/v1/gaps?trial=…`, decided and noted in the access ledger like it.
+        """
+        known = await _one(scope, desk, slug)
+        return TrialWithGaps.of_gaps(known, await _gaps(request, scope, desk, query.of_gaps(slug)))
 
     @routes.get("/trials/{slug}/package", summary="All of a trial as a package", responses=_MADE)
     async def trial_package(
-        scope: Caller, desk: AtDesk, slug: Slug, query: Annotated[_PackageQuery, Query()]
+        scope: Caller, desk: AtDesk, slug: Slug, query: Annotated[_TrialQuery, Query()]
     ) -> Response:
         """The ZIP of the newest export of the trial that is still yours; without one, one is made.
 
@@ -90,6 +103,16 @@ async def _one(scope: ReadScope, desk: Desk, slug: str) -> ownership.Trial:
         if one.slug == slug:
             return one
     raise NotFound(f"There is no trial {slug!r}; GET /v1/trials lists those of which you may have something.")
+
+
+async def _gaps(request: Request, scope: ReadScope, desk: Desk, query: GapsQuery) -> Gaps | None:
+    """Give what is missing; None where every agreement asks for a purpose, and none was stated."""
+    try:
+        return await missing(request, scope, desk, query)
+    except OutsideAgreement:
+        if query.purpose or request.headers.get("data-purpose"):
+            raise
+        return None
 
 
 async def _made(scope: ReadScope, desk: Desk, question: ExportRequest) -> Kept:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fieldlab.readings.instant import MINUTE, Instant
+from fieldlab.readings.instant import MINUTE, SECOND, Instant
 from tests.integration.api.lab import CURRENT, EIGHT, JOINT, NINE, STATE, TEN, Floor
 from tests.integration.api.test_accesses import agreed, entries
 
@@ -107,3 +107,35 @@ async def test_the_ledger_tells_who_asked(lab: Floor) -> None:
 async def test_it_is_given_as_json_alone(lab: Floor) -> None:
     answer = await lab["sme-a"].get("/v1/gaps", params={"asset": "mill-1", "format": "csv"})
     assert answer.status_code == 422
+
+
+async def test_a_trial_tells_what_is_missing_in_it_and_goes_on_as_a_list_of_gaps(lab: Floor) -> None:
+    for minute in range(101):
+        hole(lab, CURRENT, NINE - (2 * minute + 1) * SECOND, NINE - 2 * minute * SECOND)
+    hole(lab, CURRENT, NINE, NINE + MINUTE)
+    shown = (await lab["sme-a"].get("/v1/trials/tool-wear")).json()
+    (entry,) = await entries(lab, "sme-a")
+    assert (entry["entry"]["kind"], entry["entry"]["rows"]) == ("gaps", 0)
+    listed = (await lab["sme-a"].get("/v1/gaps", params={"trial": "tool-wear"})).json()
+    assert shown["gaps"]["items"] == listed["items"]
+    assert len(listed["items"]) == 100
+    asked = {"trial": "tool-wear", "cursor": shown["gaps"]["next"]}
+    rest = (await lab["sme-a"].get("/v1/gaps", params=asked)).json()
+    assert ([one["until"] for one in rest["items"]], rest["next"]) == ([str(NINE)], None)
+
+
+async def test_a_trial_under_an_agreement_tells_its_gaps_to_who_states_the_purpose(lab: Floor) -> None:
+    hole(lab, CURRENT, EIGHT, NINE + MINUTE)
+    await agreed(lab, data={"until": str(Instant(EIGHT + MINUTE))})
+    trial = (await lab["researcher"].get("/v1/trials/tool-wear")).json()
+    assert (trial["purposes"], trial["gaps"]) == (["wear"], None)
+    assert await entries(lab, "sme-a", "others") == []
+    stated: list[dict[str, Any]] = [{"params": {"purpose": "wear"}}, {"headers": {"Data-Purpose": "wear"}}]
+    for said in stated:
+        (seen,) = (await lab["researcher"].get("/v1/trials/tool-wear", **said)).json()["gaps"]["items"]
+        assert (seen["from"], seen["until"]) == (str(EIGHT), str(Instant(EIGHT + MINUTE)))
+    gossip = await lab["researcher"].get("/v1/trials/tool-wear", params={"purpose": "gossip"})
+    assert gossip.status_code == 403
+    kinds = [one["entry"]["kind"] for one in await entries(lab, "sme-a", "others")]
+    assert sorted(kinds) == ["gaps", "gaps", "refused_purpose"]
+    assert (await lab["sme-b"].get("/v1/trials/tool-wear")).status_code == 404
