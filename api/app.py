@@ -12,6 +12,7 @@ from api.desk import opened
 from api.edge import Edge
 from api.errors import handle_errors
 from api.methods import Methods
+from api.metrics import Metrics
 from api.openapi import DescribedApp
 from api.packing import Packing
 from api.routes import (
@@ -73,9 +74,13 @@ def create_app(settings: ApiSettings, *, options_of: sources.OptionsOf | None = 
     database cannot be used.
     """
 
+    metrics = Metrics()
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with opened(settings) as app.state.desk:
+        async with opened(settings) as desk:
+            app.state.desk = desk
+            metrics.watch(desk.at_work)
             yield
 
     app = DescribedApp(
@@ -110,8 +115,9 @@ def create_app(settings: ApiSettings, *, options_of: sources.OptionsOf | None = 
         ingest,
         discoveries,
     )
-    for part in (*answering, health, docs, problems):
+    for part in (*answering, docs, problems):
         app.include_router(part.router())
+    app.include_router(health.router(metrics))
     app.include_router(sources.router(options_of))
     handle_errors(app)
     app.add_middleware(Packing)
@@ -126,6 +132,6 @@ def create_app(settings: ApiSettings, *, options_of: sources.OptionsOf | None = 
             expose_headers=_CORS_TOLD,
             max_age=_CORS_AGE,
         )
-    app.add_middleware(Edge)
+    app.add_middleware(Edge, metrics=metrics)
     app.add_middleware(Upgrade, paths={live.SOCKET})
     return app

@@ -14,6 +14,7 @@ from api.ear import Ear
 from api.exports.place import Place
 from api.exports.worker import Worker, working
 from api.live.hub import Hub
+from api.metrics import AtWork
 from api.oidc import Issuer, Trust
 from api.rate import Rates
 from api.sealer import Ends, sealing_while
@@ -48,6 +49,11 @@ class Desk:
     export_lives: int
     rates: Rates | None
     issuer: Issuer | None
+
+    def at_work(self) -> AtWork:
+        """Tell what goes on at the moment."""
+        worker = self.exports
+        return AtWork(readers=self.hub.readers, exports_running=worker.running, exports_ended=worker.ended)
 
 
 @asynccontextmanager

@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.answers.delivery import BrokenOff
 from api.errors import INTERNAL, answer
+from api.methods import TEMPLATE
+from api.metrics import Metrics
 
 _log: Final = logging.getLogger("fieldlab.api")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -23,10 +25,11 @@ _EVERYWHERE: Final[Mapping[str, str]] = {"Cache-Control": "private, no-store", "
 
 
 class Edge:
-    """Stands around everything else."""
+    """Stands around everything else; `metrics` hears of every request."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics | None = None) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and see to it that it gets an answer."""
@@ -62,5 +65,8 @@ class Edge:
             problem = answer(INTERNAL, INTERNAL.meaning, request_id=request_id)
             await problem(scope, receive, sending)
         finally:
-            took = (time.perf_counter() - started) * 1000
-            _log.info("%s %s %s %.1f ms request=%s", scope["method"], quote(scope["path"]), status, took, request_id)
+            took = time.perf_counter() - started
+            if self._metrics is not None:
+                self._metrics.count(scope["method"], scope["state"].get(TEMPLATE), status, took)
+            path = quote(scope["path"])
+            _log.info("%s %s %s %.1f ms request=%s", scope["method"], path, status, took * 1000, request_id)

@@ -303,6 +303,7 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
     },
     "healthz": Examples(),
     "readyz": Examples(),
+    "numbers": Examples(),
 }
 """The examples of each operation, in the order in which they can be tried."""
 

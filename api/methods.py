@@ -14,12 +14,16 @@ from api.errors import BY_STATUS, answer
 WITHOUT_BODY: Final = "without_body"
 """Stands in the state of a request whose answer's body nobody gets."""
 
+TEMPLATE: Final = "template"
+"""Stands in the state of a request for the path of its route, with parameters as they are named."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Door:
     """A path and the methods that it takes; `plain` is a path without parameters, as it is asked for."""
 
     path: re.Pattern[str]
+    template: str
     plain: str | None
     methods: frozenset[str]
 
@@ -31,7 +35,12 @@ def doors(routes: Sequence[BaseRoute]) -> tuple[Door, ...]:
         if route.path is not None and route.methods:
             taken.setdefault(route.path, set()).update(route.methods)
     return tuple(
-        Door(path=compile_path(path)[0], plain=None if "{" in path else path, methods=_all_taken(methods))
+        Door(
+            path=compile_path(path)[0],
+            template=path,
+            plain=None if "{" in path else path,
+            methods=_all_taken(methods),
+        )
         for path, methods in taken.items()
     )
 
@@ -53,7 +62,9 @@ class Methods:
         door = self._door(scope) if scope["type"] == "http" else None
         if door is None:
             await self._app(scope, receive, send)
-        elif scope["method"] not in door.methods:
+            return
+        scope["state"][TEMPLATE] = door.template
+        if scope["method"] not in door.methods:
             problem = answer(
                 BY_STATUS[405],
                 f"{scope['method']} is not taken here; these are: {', '.join(sorted(door.methods))}.",

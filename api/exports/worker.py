@@ -25,13 +25,18 @@ _TIDY: Final = 15.0
 
 
 class Worker:
-    """Does one job at a time; `wake` it when there is one. `tell` hears how accesses ended."""
+    """Does one job at a time; `wake` it when there is one. `tell` hears how accesses ended.
+
+    `running` is how many it does at the moment, `ended` how many it has worked on.
+    """
 
     def __init__(self, engine: AsyncEngine, pool: Pool, place: Place, tell: Callable[[End], None]) -> None:
         self._engine = engine
         self._pool = pool
         self._tell = tell
         self.place = place
+        self.running = 0
+        self.ended = 0
         self._called = asyncio.Event()
         self._going = asyncio.Event()
         self._going.set()
@@ -89,7 +94,12 @@ class Worker:
         tickets = await asyncio.to_thread(self.place.tickets)
         claimed = await export_jobs.claim(self._engine, tickets.values()) if tickets else None
         if claimed is not None:
-            await job.run(self._engine, self._pool, self.place, claimed, self._tell)
+            self.running = 1
+            try:
+                await job.run(self._engine, self._pool, self.place, claimed, self._tell)
+            finally:
+                self.running = 0
+                self.ended += 1
         return claimed is not None
 
 

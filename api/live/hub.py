@@ -79,6 +79,11 @@ class Hub:
         """Give where all who listen are, unless a look is not finished."""
         return self._place if self._place is not None and self._place.until is None else None
 
+    @property
+    def readers(self) -> int:
+        """Give how many follow data."""
+        return self._readers
+
     def admit(self) -> None:
         """Count one more reader; raises Unavailable if there are too many, or the service stops."""
         if self._stopping or self._readers >= self._most_readers:

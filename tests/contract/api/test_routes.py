@@ -20,7 +20,7 @@ from fieldlab.settings import ApiSettings
 from fieldlab.storage import catalogue, exports, gaps, ingest, read, search, tenures
 from fieldlab.storage.pool import Pool
 
-OPEN = {"/healthz", "/readyz", "/docs", "/docs/{name}", "/v1/openapi.json", "/problems/{slug}"}
+OPEN = {"/healthz", "/readyz", "/metrics", "/docs", "/docs/{name}", "/v1/openapi.json", "/problems/{slug}"}
 """What anybody may read: nothing of the lab is in it."""
 
 
