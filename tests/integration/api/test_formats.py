@@ -150,6 +150,17 @@ async def test_typed_formats_carry_segments_units_and_owners(lab: Floor, format_
     assert table.column("origin").unique().to_pylist() == ["live"]
 
 
+@pytest.mark.parametrize("format_", ["arrow", "parquet"])
+async def test_a_value_that_is_none_is_null_and_no_number(lab: Floor, format_: str) -> None:
+    lab.store(SPEED, [Row(time=EIGHT, status=-0x8000, origin=1), Row(time=Instant(EIGHT + SECOND), value=2.5)])
+    answer = await ask(lab, "sme-a", format_, stream=[SPEED, STATE])
+    table = pa.ipc.open_stream(answer.content).read_all() if format_ == "arrow" else _parquet(answer)
+    assert table.column("value").to_pylist() == [None, 2.5] + [None] * 360
+    assert table.column("text").to_pylist() == [None, None] + ["EXECUTE"] * 360
+    assert table.column("status").to_pylist()[:2] == [0x8000, 0]
+    assert table.column("origin").to_pylist()[:2] == ["history", "live"]
+
+
 async def test_row_groups_never_span_two_segments(lab: Floor) -> None:
     answer = await ask(lab, "lab", "parquet", stream=[CURRENT, STATE])
     file = parquet.ParquetFile(io.BytesIO(answer.content))
