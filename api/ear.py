@@ -4,9 +4,9 @@ Nothing depends on it. Whoever is told looks at once, and looks from time to tim
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
+from api.stopping import stopped
 from fieldlab.storage.announcements import Announced, heard
 
 
@@ -35,9 +35,7 @@ class Ear:
     async def close(self) -> None:
         """Hear no more."""
         if self._hearing is not None:
-            self._hearing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._hearing
+            await stopped(self._hearing)
             self._hearing = None
 
     def _start(self) -> None:

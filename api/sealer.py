@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.stopping import stopped
 from fieldlab.errors import Unavailable
 from fieldlab.ownership.access import NOTHING_SEALED, End
 from fieldlab.storage import sealing
@@ -56,8 +57,7 @@ async def sealing_while(engine: AsyncEngine) -> AsyncIterator[Ends]:
     try:
         yield ends
     finally:
-        clerk.cancel()
-        await asyncio.gather(clerk, return_exceptions=True)
+        await stopped(clerk)
         await _flush(ends)
 
 

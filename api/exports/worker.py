@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.exports import job
 from api.exports.place import Place
+from api.stopping import stopped
 from fieldlab.errors import Unavailable
 from fieldlab.ownership.access import End
 from fieldlab.storage import export_jobs
@@ -111,6 +112,4 @@ async def working(engine: AsyncEngine, pool: Pool, place: Place, tell: Callable[
     try:
         yield worker
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await stopped(*tasks)

@@ -17,6 +17,7 @@ from api.ear import Ear
 from api.live.audience import Audience, Memory
 from api.live.event import Reason, ended
 from api.live.reader import Reader
+from api.stopping import stopped
 from fieldlab.errors import FieldlabError, Unauthenticated, Unavailable
 from fieldlab.ownership.agreement import State
 from fieldlab.ownership.decision import Right
@@ -144,9 +145,7 @@ class Hub:
         """Stop, and wait until nothing runs."""
         self.stop()
         if self._looking is not None:
-            self._looking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._looking
+            await stopped(self._looking)
             self._looking = None
 
     def _start(self) -> None:
