@@ -65,7 +65,7 @@ async def test_the_service_does_what_its_document_says(database: Database, tmp_p
             process = await asyncio.create_subprocess_exec(
                 str(TOOL),
                 *("--config-file", str(CONFIGURATION), "run", f"{answering.url}/v1/openapi.json"),
-                *("--header", f"Authorization: Bearer {lab.tokens['lab']}", "--checks", "all", "--workers", "2"),
+                *("--header", f"Authorization: Bearer {lab.tokens['lab']}", "--checks", "all"),
                 *("--phases", "examples,coverage,fuzzing", "--max-examples", "1", "--seed", "1"),
                 *("--continue-on-failure", "--no-color"),
                 cwd=tmp_path,
