@@ -156,12 +156,6 @@ class Event(BaseModel):
         )
 
 
-class Events(BaseModel):
-    """The life of an agreement, oldest first."""
-
-    items: list[Event]
-
-
 class GivenAnswer(BaseModel):
     """An answer that was given under an agreement."""
 

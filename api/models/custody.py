@@ -72,12 +72,6 @@ class BrokenGlass(BaseModel):
         )
 
 
-class BrokenGlasses(BaseModel):
-    """Those that concern you, newest first; of very many the newest thousand."""
-
-    items: list[BrokenGlass]
-
-
 class ToErase(BaseModel):
     """A stretch of your own data that is to be deleted for good; bounds fall on whole minutes."""
 
@@ -124,9 +118,3 @@ class Erasure(BaseModel):
                 "exports": erased.exports,
             }
         )
-
-
-class Erasures(BaseModel):
-    """What you have erased, newest first; of very many the newest thousand."""
-
-    items: list[Erasure]

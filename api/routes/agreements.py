@@ -15,7 +15,7 @@ from api.answers.media import choose
 from api.answers.response import respond
 from api.desk import AtDesk
 from api.guarded import Caller, guarded_router
-from api.models.agreements import Agreement, Event, Events, Proposal, Receipt, Why
+from api.models.agreements import Agreement, Event, Proposal, Receipt, Why
 from api.models.page import ListQuery, Page, page
 from api.models.query import MeasurementsQuery
 from api.routes.measurements import ANSWER, refuse_unservable
@@ -107,9 +107,19 @@ def router() -> APIRouter:
         return _policy(await storage.one(scope, desk.engine, id_))
 
     @routes.get("/agreements/{id}/events", summary="Its life, step by step")
-    async def events(scope: Caller, desk: AtDesk, id_: Id) -> Events:
+    async def events(scope: Caller, desk: AtDesk, id_: Id, query: Annotated[ListQuery, Query()]) -> Page[Event]:
         """Who did what to it, when and why, oldest first; and which purposes were refused."""
-        return Events(items=[Event.of(event) for event in await storage.events(scope, desk.engine, id_)])
+        return await page(
+            scope,
+            desk.cursors,
+            query,
+            route=f"agreements/{id_}/events",
+            fetch=lambda after, limit: storage.events(
+                scope, desk.engine, id_, after=(Instant(after[0]), after[1]) if after else None, limit=limit
+            ),
+            place=lambda event: [int(event.at), event.number],
+            shown=Event.of,
+        )
 
     @routes.get("/agreements/{id}/preview", summary="What its grantee would see", responses=ANSWER)
     async def preview(

@@ -88,8 +88,9 @@ class Agreement:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AgreementEvent:
-    """A step in an agreement's life: when, what, who and why."""
+    """A step in an agreement's life: when, what, who and why; `number` orders those of one time."""
 
+    number: int
     at: Instant
     kind: str
     participant: str | None

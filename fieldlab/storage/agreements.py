@@ -14,7 +14,7 @@ from fieldlab.ownership import document
 from fieldlab.ownership.agreement import Action, Agreement, AgreementEvent, Party, State, moved
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.ownership.terms import Terms, settled
-from fieldlab.readings.instant import Instant
+from fieldlab.readings.instant import NEVER, Instant
 from fieldlab.storage.transaction import Bound, changing, reading
 
 _LIST: Final = text(
@@ -30,8 +30,8 @@ _LIST: Final = text(
 _OF_IDS: Final = text("SELECT * FROM visible.agreements(CAST(:ids AS uuid[]))")
 """Those of them with these ids."""
 
-_EVENTS: Final = text("SELECT * FROM visible.agreement_events(:id)")
-"""The life of one agreement, oldest first."""
+_EVENTS: Final = text("SELECT * FROM visible.agreement_events(:id, :after, :after_number, :at_most)")
+"""The life of one agreement, oldest first, from after a time and number on."""
 
 _PROPOSE: Final = text(
     "SELECT visible.propose_agreement(:terms, :replaces, make_interval(secs => CAST(:answer_within AS float8) / 1e6))"
@@ -76,15 +76,32 @@ async def one(scope: ReadScope, engine: AsyncEngine, id_: UUID) -> Agreement:
         return await _one(bound, id_)
 
 
-async def events(scope: ReadScope, engine: AsyncEngine, id_: UUID) -> tuple[AgreementEvent, ...]:
-    """Tell the life of an agreement, oldest first; raises NotFound unless the reader is a party to it."""
+async def events(
+    scope: ReadScope,
+    engine: AsyncEngine,
+    id_: UUID,
+    *,
+    after: tuple[Instant, int] | None = None,
+    limit: int | None = None,
+) -> tuple[AgreementEvent, ...]:
+    """Tell the life of an agreement, oldest first, from after a time and number on; all without limit.
+
+    Raises NotFound unless the reader is a party to it.
+    """
+    at, number = after or (NEVER, 0)
+    asked = {"id": id_, "after": at, "after_number": number, "at_most": limit}
     async with reading(scope, engine) as bound:
         await _one(bound, id_)
         return tuple(
             AgreementEvent(
-                at=row.at, kind=row.kind, participant=row.participant, principal=row.principal, reason=row.reason
+                number=row.id,
+                at=row.at,
+                kind=row.kind,
+                participant=row.participant,
+                principal=row.principal,
+                reason=row.reason,
             )
-            for row in await bound.connection.execute(_EVENTS, {"id": id_})
+            for row in await bound.connection.execute(_EVENTS, asked)
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NoReturn
+from uuid import UUID
 
 from sqlalchemy import Row, text
 from sqlalchemy.exc import DBAPIError
@@ -13,6 +14,7 @@ from fieldlab.errors import Forbidden, NotFound
 from fieldlab.ownership.custody import BrokenGlass, Erasure, check_erasure, check_glass
 from fieldlab.ownership.interval import Interval
 from fieldlab.ownership.scope import ReadScope
+from fieldlab.readings.instant import FOREVER, Instant
 from fieldlab.storage.transaction import Bound, changing, reading
 
 _BREAK: Final = text(
@@ -23,14 +25,19 @@ _BREAK: Final = text(
 )
 """Gives the operator what others own, and tells them."""
 
-_BROKEN: Final = text("SELECT * FROM visible.broken_glass()")
-"""Broken glass that concerns the reader, newest first."""
+_BROKEN: Final = text("SELECT * FROM visible.broken_glass(:before, :before_id, :at_most)")
+"""Broken glass that concerns the reader, newest first, from before a time and id on."""
 
 _ERASE: Final = text("SELECT visible.erase(CAST(:assets AS text[]), CAST(:names AS text[]), :start, :until, :reason)")
 """Deletes what the reader owns, and makes a record of it."""
 
-_ERASED: Final = text("SELECT * FROM visible.erasures()")
-"""What the reader has erased, newest first."""
+_ERASED: Final = text("SELECT * FROM visible.erasures(:before, :before_id, :at_most)")
+"""What the reader has erased, newest first, from before a time and id on."""
+
+Place = tuple[Instant, UUID]
+"""The time and id of the last one of the page before."""
+
+_NEWEST: Final = (FOREVER, UUID(int=(1 << 128) - 1))
 
 _NOT_THERE: Final = "P0002"
 _NOT_ALLOWED: Final = "42501"
@@ -59,10 +66,12 @@ async def break_glass(
     return found[0]
 
 
-async def broken_glass(scope: ReadScope, engine: AsyncEngine) -> tuple[BrokenGlass, ...]:
-    """List the broken glass that opened the reader's data, or that it broke itself, newest first."""
+async def broken_glass(
+    scope: ReadScope, engine: AsyncEngine, *, after: Place | None = None, limit: int | None = None
+) -> tuple[BrokenGlass, ...]:
+    """List the broken glass that opened the reader's data, or that it broke itself, newest first; all without limit."""
     async with reading(scope, engine) as bound:
-        return await _broken(bound)
+        return await _broken(bound, after, limit)
 
 
 async def erase(
@@ -83,13 +92,20 @@ async def erase(
     return erased
 
 
-async def erasures(scope: ReadScope, engine: AsyncEngine) -> tuple[Erasure, ...]:
-    """List what the reader has erased, newest first."""
+async def erasures(
+    scope: ReadScope, engine: AsyncEngine, *, after: Place | None = None, limit: int | None = None
+) -> tuple[Erasure, ...]:
+    """List what the reader has erased, newest first; all without limit."""
     async with reading(scope, engine) as bound:
-        return await _erasures(bound)
+        return await _erasures(bound, after, limit)
 
 
-async def _broken(bound: Bound) -> tuple[BrokenGlass, ...]:
+def _page(after: Place | None, limit: int | None) -> dict[str, object]:
+    before, id_ = after or _NEWEST
+    return {"before": before, "before_id": id_, "at_most": limit}
+
+
+async def _broken(bound: Bound, after: Place | None = None, limit: int | None = None) -> tuple[BrokenGlass, ...]:
     return tuple(
         BrokenGlass(
             id=row.id,
@@ -101,12 +117,12 @@ async def _broken(bound: Bound) -> tuple[BrokenGlass, ...]:
             streams=tuple(row.streams),
             data=Interval(start=row.start, until=row.until),
         )
-        for row in await bound.connection.execute(_BROKEN)
+        for row in await bound.connection.execute(_BROKEN, _page(after, limit))
     )
 
 
-async def _erasures(bound: Bound) -> tuple[Erasure, ...]:
-    return tuple(_erasure(row) for row in await bound.connection.execute(_ERASED))
+async def _erasures(bound: Bound, after: Place | None = None, limit: int | None = None) -> tuple[Erasure, ...]:
+    return tuple(_erasure(row) for row in await bound.connection.execute(_ERASED, _page(after, limit)))
 
 
 def _erasure(row: Row[Any]) -> Erasure:
