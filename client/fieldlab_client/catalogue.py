@@ -1,11 +1,11 @@
 """The catalogue, asked page by page as one looks at it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from fieldlab_client.connection import Connection
+from fieldlab_client.listing import Listing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +39,21 @@ class Entry:
     rate: float | None
     coverage: tuple[Coverage, ...]
 
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Whose stretches of it you may have."""
+        return tuple(sorted({one.owner for one in self.coverage}))
+
+    @property
+    def licences(self) -> tuple[str, ...]:
+        """What agreements declare of them."""
+        return tuple(sorted({one.licence for one in self.coverage if one.licence}))
+
+    @property
+    def purposes(self) -> tuple[str, ...]:
+        """Of these one must be stated, where there are any."""
+        return tuple(sorted({purpose for one in self.coverage for purpose in one.purposes}))
+
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Self:
         """Read one of an answer."""
@@ -62,23 +77,17 @@ class Entry:
         )
 
 
-class Catalogue:
+_COLUMNS: Final = (
+    *(name for name in Entry.__slots__ if name != "coverage"),
+    *("owners", "licences", "purposes"),
+)
+
+
+class Catalogue(Listing[Entry]):
     """What you may have. Nothing is asked before you look, and no more than you look at."""
 
     def __init__(self, connection: Connection, question: Mapping[str, str | None]) -> None:
-        self._connection = connection
-        self._question = question
+        super().__init__(connection, "/v1/catalogue", question, Entry.read, _COLUMNS)
 
-    def __iter__(self) -> Iterator[Entry]:
-        """Give the entries by asset and name."""
-        return (Entry.read(document) for document in self._connection.pages("/v1/catalogue", self._question))
-
-    def first(self, most: int) -> list[Entry]:
-        """Give the first few."""
-        return list(islice(self, most))
-
-    def __repr__(self) -> str:
-        """Show the first ones, as a notebook does."""
-        shown = self.first(11)
-        lines = [f"{one.reference} [{one.unit}] {one.description or one.quantity}" for one in shown[:10]]
-        return "\n".join([*lines, *(["…"] if len(shown) > len(lines) else [])]) or "nothing"
+    def _line(self, item: Entry) -> str:
+        return f"{item.reference} [{item.unit}] {item.description or item.quantity}"

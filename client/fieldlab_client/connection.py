@@ -1,8 +1,10 @@
 """The way to one lab: requests with a key, and errors that say what to do."""
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
+from uuid import uuid4
 
 import httpx
 
@@ -10,6 +12,13 @@ from fieldlab_client.errors import Answered, NotWhole
 
 Document = dict[str, Any]
 """A JSON object."""
+
+_PAGES: Final = (100, 1000)
+"""Items on the first page of a list, and on all others: who looks at a little asks for a little."""
+
+_TRIES: Final = 5
+_LONGEST: Final = 60
+"""Seconds that a lab may have one wait because one asks too often."""
 
 
 class Connection:
@@ -30,23 +39,32 @@ class Connection:
 
     def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> Document:
         """Give the JSON answer of a GET."""
-        return self._json(self._http.get(path, params=_said(parameters)))
+        return self._asked("GET", path, params=_said(parameters))
 
     def post(self, path: str, body: Mapping[str, Any]) -> Document:
-        """Give the JSON answer of a POST."""
-        return self._json(self._http.post(path, json=_said(body)))
+        """Give the JSON answer of a POST that changes nothing."""
+        return self._asked("POST", path, json=_said(body))
+
+    def change(self, path: str, body: Mapping[str, Any]) -> Document:
+        """Give the JSON answer of a POST that changes something: sent again where no answer came, and done once."""
+        headers = {"Idempotency-Key": str(uuid4())}
+        try:
+            return self._asked("POST", path, json=_said(body), headers=headers)
+        except httpx.TransportError:
+            return self._asked("POST", path, json=_said(body), headers=headers)
 
     def delete(self, path: str) -> Document:
         """Give the JSON answer of a DELETE."""
-        return self._json(self._http.delete(path))
+        return self._asked("DELETE", path)
 
     def pages(self, path: str, parameters: Mapping[str, Any] | None = None) -> Iterator[Document]:
         """Give the items of a list, asking for pages as they are needed."""
+        limit, larger = _PAGES
         cursor: str | None = None
         while True:
-            page = self.get(path, {**(parameters or {}), "cursor": cursor})
+            page = self.get(path, {**(parameters or {}), "limit": limit, "cursor": cursor})
             yield from page["items"]
-            cursor = page["next"]
+            cursor, limit = page["next"], larger
             if cursor is None:
                 return
 
@@ -79,8 +97,13 @@ class Connection:
             except (httpx.RemoteProtocolError, httpx.ReadError) as error:
                 raise NotWhole(f"The answer broke off: {error}. Ask again.") from error
 
-    @staticmethod
-    def _json(answer: httpx.Response) -> Document:
+    def _asked(self, method: str, path: str, **given: Any) -> Document:  # noqa: ANN401 - what httpx takes
+        for left in reversed(range(_TRIES)):
+            answer = self._http.request(method, path, **given)
+            wait = answer.headers.get("Retry-After", "")
+            if answer.status_code != httpx.codes.TOO_MANY_REQUESTS or not left or not wait.isdecimal():
+                break
+            time.sleep(min(int(wait), _LONGEST))
         if answer.is_error:
             _refuse(answer)
         document: Document = answer.json()

@@ -1,9 +1,10 @@
 """What can go wrong, as one tree.
 
 FieldlabClientError
-├── Answered      the lab answered with an error: `status`, `type` and what to do
-├── NotWhole      an answer or a file broke off, or is not what it should be
-└── RightEnded    a live answer ended because the right to it did
+├── Answered       the lab answered with an error: `status`, `type` and what to do
+├── NotWhole       an answer or a file broke off, or is not what it should be
+├── LedgerChanged  the access ledger is not what you were shown before
+└── RightEnded     a live answer ended because the right to it did
 """
 
 
@@ -31,3 +32,7 @@ class RightEnded(FieldlabClientError):
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class LedgerChanged(FieldlabClientError):
+    """The access ledger is not what you were shown before: ask the operator of the lab, and keep your checkpoint."""

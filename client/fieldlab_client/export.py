@@ -1,10 +1,11 @@
 """A job of the lab that makes a package: watched, and its file downloaded, also where an earlier download broke off."""
 
+import json
 import time
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 import httpx
 from tqdm.auto import tqdm
@@ -22,6 +23,11 @@ _WAITING: Final = ("queued", "running")
 class Export:
     """A package in the making. Nothing of it is lost when the notebook ends: `lab.export(id)` finds it again."""
 
+    columns: ClassVar = (
+        *("id", "state", "question", "requested_at", "expires_at", "progress", "rows", "size", "detail"),
+    )
+    """What a table of them shows."""
+
     def __init__(self, connection: Connection, shown: Document) -> None:
         self._connection = connection
         self._shown = shown
@@ -29,7 +35,7 @@ class Export:
     @classmethod
     def asked(cls, connection: Connection, question: Mapping[str, Any]) -> Self:
         """Ask for one."""
-        return cls(connection, connection.post("/v1/exports", question))
+        return cls(connection, connection.change("/v1/exports", question))
 
     @classmethod
     def known(cls, connection: Connection, id_: str) -> Self:
@@ -51,6 +57,36 @@ class Export:
         """Bytes of the package, once it is ready."""
         size: int | None = self._shown["size"]
         return size
+
+    @property
+    def question(self) -> str:
+        """What was asked for, as JSON."""
+        return json.dumps(self._shown["question"], sort_keys=True)
+
+    @property
+    def requested_at(self) -> str:
+        """When it was asked for."""
+        return str(self._shown["requested_at"])
+
+    @property
+    def expires_at(self) -> str:
+        """When the lab deletes it."""
+        return str(self._shown["expires_at"])
+
+    @property
+    def progress(self) -> float:
+        """How much of it was done, from 0 to 1."""
+        return float(self._shown["progress"])
+
+    @property
+    def rows(self) -> int:
+        """How many rows were written."""
+        return int(self._shown["rows"])
+
+    @property
+    def detail(self) -> str:
+        """Why there will be no package, where there will be none."""
+        return str(self._shown["detail"])
 
     def wait(self) -> Self:
         """Wait until the package is ready; raises FieldlabClientError, saying why, if there will be none."""

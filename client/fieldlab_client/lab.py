@@ -4,10 +4,14 @@ import os
 from types import TracebackType
 from typing import Self
 
+from fieldlab_client.agreement import Agreement, Terms
 from fieldlab_client.catalogue import Catalogue
 from fieldlab_client.connection import Connection
 from fieldlab_client.errors import FieldlabClientError
 from fieldlab_client.export import Export
+from fieldlab_client.holdings import Asset, Participant, Tenure, Trial
+from fieldlab_client.ledger import Ledger
+from fieldlab_client.listing import Listing
 from fieldlab_client.package import Package
 from fieldlab_client.selection import Selection
 
@@ -53,6 +57,63 @@ class Lab:
     def trial(self, slug: str) -> Selection:
         """Choose all that you may have of a trial."""
         return Selection(connection=self._connection, trial=slug)
+
+    def participants(self) -> Listing[Participant]:
+        """List who is in the lab."""
+        return Listing(self._connection, "/v1/participants", {}, Participant.read, Participant.__slots__)
+
+    def assets(self) -> Listing[Asset]:
+        """List the machines that concern you."""
+        return Listing(self._connection, "/v1/assets", {}, Asset.read, Asset.__slots__)
+
+    def trials(self) -> Listing[Trial]:
+        """List the trials of which you may have something."""
+        return Listing(self._connection, "/v1/trials", {}, Trial.read, Trial.__slots__)
+
+    def tenures(self, asset: str | None = None) -> Listing[Tenure]:
+        """List whose each stream is when, as far as it concerns you; of one asset, or of all."""
+        return Listing(self._connection, "/v1/tenures", {"asset": asset}, Tenure.read, Tenure.__slots__)
+
+    def agreements(self, state: str | None = None) -> Listing[Agreement]:
+        """List what you permit others and others permit you, newest first; in one state, such as `active`, or all."""
+        return Listing(
+            self._connection,
+            "/v1/agreements",
+            {"state": state},
+            lambda shown: Agreement(self._connection, shown),
+            Agreement.columns,
+        )
+
+    def agreement(self, id_: str) -> Agreement:
+        """Find an agreement to which you are a party."""
+        return Agreement.known(self._connection, id_)
+
+    def offer(
+        self, grantee: str, terms: Terms, *, answer_within: str | None = None, replaces: str | None = None
+    ) -> Agreement:
+        """Offer data of your own to another, who approves or not; unanswered it expires, after a month at the latest.
+
+        `replaces` is the id of the agreement that ends in the moment in which this one is approved.
+        """
+        return Agreement.proposed(
+            self._connection, terms, answer_within=answer_within, replaces=replaces, grantee=grantee
+        )
+
+    def request(
+        self, owner: str, terms: Terms, *, answer_within: str | None = None, replaces: str | None = None
+    ) -> Agreement:
+        """Ask an owner for its data, who approves or not; see `offer`."""
+        return Agreement.proposed(self._connection, terms, answer_within=answer_within, replaces=replaces, owner=owner)
+
+    def ledger(self) -> Ledger:
+        """Look who read what of yours, and whether the record of it is still what you were shown."""
+        return Ledger(self._connection)
+
+    def exports(self) -> Listing[Export]:
+        """List the packages that you asked for, newest first."""
+        return Listing(
+            self._connection, "/v1/exports", {}, lambda shown: Export(self._connection, dict(shown)), Export.columns
+        )
 
     def export(self, id_: str) -> Export:
         """Find an export that was asked for before."""

@@ -14,18 +14,28 @@ from fieldlab_client.table import Measurements, head_of
 
 ARROW = "application/vnd.apache.arrow.stream"
 _ACCEPT = f"{ARROW}, application/json;q=0.5"
+_MEASUREMENTS = "/v1/measurements"
 _PAGE = 100_000
 
 
 def fetch(connection: Connection, question: Mapping[str, Any], *, label: str) -> Measurements:
     """Ask for measurements and give all of them; raises NotWhole when the answer breaks off."""
     with (
-        connection.streamed("POST", "/v1/measurements", body=question, headers={"Accept": _ACCEPT}) as answer,
+        connection.streamed("POST", _MEASUREMENTS, body=question, headers={"Accept": _ACCEPT}) as answer,
         tqdm(desc=label, unit="row", unit_scale=True, disable=not connection.progress, leave=False) as bar,
     ):
         if answer.headers.get("content-type", "").startswith(ARROW):
             return _streamed(answer, bar)
     return Measurements.of_pages(_pages(connection, question, label))
+
+
+def fetch_from(connection: Connection, path: str, question: Mapping[str, Any], *, label: str) -> Measurements:
+    """Ask another route that answers with measurements; raises NotWhole when the answer breaks off."""
+    with (
+        connection.streamed("GET", path, parameters=question, headers={"Accept": ARROW}) as answer,
+        tqdm(desc=label, unit="row", unit_scale=True, disable=not connection.progress, leave=False) as bar,
+    ):
+        return _streamed(answer, bar)
 
 
 def _streamed(answer: httpx.Response, bar: "tqdm[Any]") -> Measurements:
@@ -44,7 +54,7 @@ def _pages(connection: Connection, question: Mapping[str, Any], label: str) -> I
     cursor: str | None = None
     with tqdm(desc=label, unit="row", unit_scale=True, disable=not connection.progress, leave=False) as bar:
         while True:
-            page = connection.post("/v1/measurements", {**question, "limit": _PAGE, "cursor": cursor})
+            page = connection.post(_MEASUREMENTS, {**question, "limit": _PAGE, "cursor": cursor})
             bar.update(len(page["rows"]))
             yield page
             cursor = page["next"]

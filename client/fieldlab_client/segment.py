@@ -20,6 +20,7 @@ class Segment:
 
     `stream` is its reference; `start` and `until` are RFC 3339 in UTC, or `-infinity` and `infinity`. `agreement` is
     the id of the agreement, None for your own. `shape` is what was done to the data: floor, aggregates, embargo.
+    `origins` is empty where the answer was too long for the lab to know them when it began.
     """
 
     number: int
@@ -47,6 +48,6 @@ class Segment:
             agreement=document["basis"].get("agreement"),
             licence=document["licence"],
             shape=document["shape"],
-            origins=tuple(document["origins"]),
+            origins=tuple(document["origins"] or ()),
             gaps=tuple(Gap(start=gap["from"], until=gap["until"], cause=gap["cause"]) for gap in document["gaps"]),
         )

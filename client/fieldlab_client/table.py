@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from fieldlab_client.ledger import Checkpoint
 from fieldlab_client.segment import Segment
 
 if TYPE_CHECKING:
@@ -24,13 +24,15 @@ class Measurements:
     """Rows with what they mean.
 
     `table` has the columns `time`, `stream`, then `value` and `status`, or one for each aggregate and `partial`; and
-    `owner` and `segment`. `units` gives the UCUM unit of each stream.
+    `owner` and `segment`. `units` gives the UCUM unit of each stream. `checkpoint` is the access ledger's at that time;
+    keep it, and `lab.ledger().check(…)` tells later whether the record of who read what was changed since.
     """
 
     table: pa.Table = field(repr=False)
     units: Mapping[str, str]
     segments: tuple[Segment, ...]
     decided_at: str
+    checkpoint: Checkpoint | None = None
 
     @classmethod
     def read(cls, table: pa.Table, head: Mapping[str, Any]) -> Self:
@@ -41,6 +43,7 @@ class Measurements:
             units={references[stream["id"]]: stream["unit"] for stream in head["streams"]},
             segments=tuple(Segment.read(segment, references) for segment in head["segments"]),
             decided_at=head["decided_at"],
+            checkpoint=Checkpoint.read(head["checkpoint"]) if head.get("checkpoint") else None,
         )
 
     @classmethod
@@ -67,16 +70,8 @@ class Measurements:
         """What agreements declare of it."""
         return tuple(sorted({segment.licence for segment in self.segments if segment.licence}))
 
-    def only(self, segments: Sequence[Segment]) -> Measurements:
-        """Keep the rows of some segments."""
-        numbers = pa.array([segment.number for segment in segments], pa.int64())
-        kept = pc.is_in(pc.cast(self.table["segment"], pa.int64()), value_set=numbers)
-        return Measurements(
-            table=self.table.filter(kept), units=self.units, segments=tuple(segments), decided_at=self.decided_at
-        )
-
     def frame(self, *, wide: bool = False) -> pd.DataFrame:
-        """Give a pandas frame; `attrs` has `units`, `owners`, `licences`, `segments` and `decided_at`.
+        """Give a pandas frame; `attrs` has `units`, `owners`, `licences`, `segments`, `decided_at` and `checkpoint`.
 
         With `wide` the index is the time and each stream, or each stream and aggregate, a column; owner and segment are
         in `attrs` alone then.
@@ -91,6 +86,7 @@ class Measurements:
             licences=list(self.licences),
             segments=[asdict(segment) for segment in self.segments],
             decided_at=self.decided_at,
+            checkpoint=str(self.checkpoint) if self.checkpoint else None,
         )
         return made
 

@@ -12,6 +12,7 @@ from tests.docs.blocks import blocks
 from tests.integration.api.lab import CURRENT, EIGHT, Row
 from tests.integration.api.listening import arrive
 from tests.integration.client.conftest import Notebooks
+from tests.integration.client.test_lists import lose
 
 PAGE = ROOT / "client" / "README.md"
 CELLS = [block for block in blocks("python") if block.document == PAGE]
@@ -20,10 +21,11 @@ CELLS = [block for block in blocks("python") if block.document == PAGE]
 async def test_every_cell_runs(
     notebooks: Notebooks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert len(CELLS) >= 10
+    assert len(CELLS) >= 20
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("API", notebooks.url)
     monkeypatch.setenv("TOKEN", notebooks.floor.tokens["sme-a"])
+    lose(notebooks.floor, CURRENT)
     arriving = asyncio.create_task(keep_arriving(notebooks))
     try:
         said: dict[str, Any] = {}
@@ -36,6 +38,8 @@ async def test_every_cell_runs(
     told = capsys.readouterr().out
     assert f"{CURRENT} A Spindle drive" in told
     assert "404 /problems/not-found" in told
+    assert "session_lost sme-a" in told
+    assert said["offer"].state == "withdrawn"
     assert (tmp_path / "tool-wear.zip").exists()
 
 
