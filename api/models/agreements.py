@@ -114,8 +114,14 @@ class Agreement(BaseModel):
     grantee: Annotated[str, Field(examples=["researcher"])]
     enforced: Annotated[dict[str, Any], Field(description="What the database keeps, whatever the grantee does.")]
     declared: Annotated[dict[str, Any], Field(description="What the grantee promises and nobody can enforce.")]
-    text: Annotated[str, Field(description="What is signed: these four as canonical JSON (RFC 8785).")]
-    hash: Annotated[str, Field(description="The SHA-256 of the text.")]
+    text: Annotated[
+        str | None,
+        Field(
+            description="What is signed: these four as canonical JSON (RFC 8785). "
+            "Null to a key that is limited to some of the streams: it is told of these alone."
+        ),
+    ]
+    hash: Annotated[str, Field(description="The SHA-256 of what is signed.")]
     proposed_by: Party
     proposed_at: OpenMoment
     answer_by: Annotated[OpenMoment, Field(description="When it expires unanswered.")]
@@ -129,7 +135,7 @@ class Agreement(BaseModel):
                 **document.written(agreement.terms),
                 "id": agreement.id,
                 "state": agreement.state,
-                "text": agreement.text,
+                "text": agreement.text if agreement.whole else None,
                 "hash": agreement.hash,
                 "proposed_by": agreement.proposed_by,
                 "proposed_at": agreement.proposed_at,

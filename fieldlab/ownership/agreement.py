@@ -11,6 +11,7 @@ Silence never approves: what nobody answers in time expires. Terms never change;
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
@@ -69,7 +70,10 @@ LIFE: Final[Mapping[tuple[State, Action, Party], State]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Agreement:
-    """An agreement as both of its parties see it; `state` holds at the moment it was read."""
+    """An agreement as both of its parties see it; `state` holds at the moment it was read.
+
+    A key that is limited to streams is told of these alone: then the text is not the one that the hash is of.
+    """
 
     id: UUID
     terms: Terms
@@ -80,6 +84,11 @@ class Agreement:
     proposed_at: Instant
     answer_by: Instant
     replaces: UUID | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether all that was signed is told."""
+        return sha256(self.text.encode()).hexdigest() == self.hash
 
     def party(self, participant: str) -> Party:
         """Tell on which side a participant stands that sees the agreement."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -139,6 +140,40 @@ async def test_agreements_about_other_streams_are_missing_and_what_they_open_too
                 assert (await reader.get(f"/v1/agreements/{ids[STATE]}{part}")).status_code == 404
             assert (await reader.get("/v1/measurements", params={"stream": CURRENT})).json()["rows"]
             assert (await reader.get("/v1/measurements", params={"stream": STATE})).status_code == 404
+
+
+async def test_of_an_agreement_about_other_streams_too_it_is_told_of_its_own_alone(lab: Floor) -> None:
+    """In every form of the agreement, to both parties; a receipt counts what left of its streams alone."""
+    terms = {"grantee": "researcher", "enforced": {"streams": [CURRENT, STATE]}, "declared": {"licence": "CC-BY-4.0"}}
+    offered = (await lab["sme-a"].post("/v1/agreements", json=terms)).json()
+    where = f"/v1/agreements/{offered['id']}"
+    assert (await lab["researcher"].post(f"{where}/approve")).status_code == 200
+    given = (await lab["researcher"].get("/v1/measurements", params={"stream": CURRENT, "basis": offered["id"]})).json()
+    assert given["rows"]
+    both = await lab["researcher"].get("/v1/measurements", params={"stream": [CURRENT, STATE], "basis": offered["id"]})
+    assert len(both.json()["rows"]) > len(given["rows"])
+    whole = (await lab["sme-a"].get(where)).json()
+    assert whole["enforced"]["streams"] == [CURRENT, STATE]
+    assert sha256(whole["text"].encode()).hexdigest() == whole["hash"]
+    for who in ("sme-a", "researcher"):
+        issued = await limited(lab[who], CURRENT)
+        async with lab.client(issued["token"]) as reader:
+            told = (await reader.get(where)).json()
+            assert told == {**whole, "text": None, "enforced": {**whole["enforced"], "streams": [CURRENT]}}
+            assert (await reader.get("/v1/agreements")).json()["items"] == [told]
+            for path in (where, f"{where}/odrl", f"{where}/events", f"{where}/receipt"):
+                assert STATE not in (await reader.get(path)).text, path
+            (segment,) = (await reader.get("/v1/segments", params={"stream": CURRENT})).json()["segments"][:1]
+            if who == "researcher":
+                assert (segment["basis"]["hash"], segment["licence"]) == (whole["hash"], "CC-BY-4.0")
+            if who == "sme-a":
+                receipt = (await reader.get(f"{where}/receipt")).json()
+                assert receipt["rows"] == 2 * len(given["rows"])
+    other = await limited(lab["sme-a"], STATE)
+    async with lab.client(other["token"]) as reader:
+        receipt = (await reader.get(f"{where}/receipt")).json()
+        assert receipt["answers"] == 1
+        assert receipt["rows"] == len(both.json()["rows"]) - len(given["rows"])
 
 
 async def test_of_exports_and_the_ledger_it_sees_what_it_asked_for_itself(lab: Floor, mine: httpx.AsyncClient) -> None:
