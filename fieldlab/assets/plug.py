@@ -21,6 +21,7 @@ _LONGEST_NAME: Final = 63
 _PARTS: Final = {ASSET: r"(?P<asset>[a-z0-9-]+)", STREAM: r"(?P<stream>.+)", ANYTHING: ".*"}
 _BROWSE_PATH: Final = "path="
 _NAMESPACE: Final = re.compile(r"nsu=[^;]*;")
+_BETWEEN: Final = re.compile(r"[^a-z0-9-]+")
 _MARKS: Final = re.compile(r"(\{asset\}|\{stream\}|\*)")
 
 
@@ -58,9 +59,10 @@ class Seen:
 class Plug:
     """What shall be bound at one source.
 
-    `address` alone, or what `pattern` covers, or, with neither, whatever names the asset. A pattern is an address in
-    which `{asset}` and `{stream}` stand for their names and `*` for anything. `stream` names the stream of the one
-    address; `unit` is the UCUM code of what is new, if the source tells none or a wrong one.
+    `address` alone, or what `pattern` covers, or, with neither, whatever names the asset: in its topic, or within the
+    message where the topic is no other asset's. A pattern is an address in which `{asset}` and `{stream}` stand for
+    their names and `*` for anything. `stream` names the stream of the one address; `unit` is the UCUM code of what is
+    new, if the source tells none or a wrong one.
     """
 
     source: str
@@ -138,7 +140,7 @@ class _Matcher:
     def __init__(self, plug: Plug, assets: Mapping[str, AssetEntry]) -> None:
         self._plug = plug
         self._pattern = None if plug.pattern is None else _expression(plug.pattern)
-        self._topics = () if plug.asset is None else assets[plug.asset].topics
+        self._assets = assets
 
     def __call__(self, address: str) -> tuple[str, str | None] | None:
         plug = self._plug
@@ -152,8 +154,21 @@ class _Matcher:
             stream = parts.get("stream")
             return plug.asset or parts["asset"], None if stream is None else stream_name(stream)
         asset = plug.asset or ""
-        named = asset in re.split(r"[^a-z0-9-]+", address.lower())
-        return (asset, None) if named or any(covers(one, topic_of(address)) for one in self._topics) else None
+        return (asset, None) if self._names(asset, address) else None
+
+    def _names(self, asset: str, address: str) -> bool:
+        """Tell whether an address is the asset's.
+
+        A topic is whose `topics` cover it; else of the assets that it names. What a message says of itself counts on a
+        topic that is nobody's, or a device could speak for another's machine.
+        """
+        topic = topic_of(address)
+        declared = {slug for slug, entry in self._assets.items() if any(covers(one, topic) for one in entry.topics)}
+        return asset in (declared or _words(topic) & self._assets.keys() or _words(address))
+
+
+def _words(text: str) -> set[str]:
+    return set(_BETWEEN.split(text.lower()))
 
 
 def _expression(pattern: str) -> re.Pattern[str]:

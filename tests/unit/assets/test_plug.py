@@ -1,6 +1,7 @@
 """What arrives is plugged in by one address, a pattern or a whole asset; what would mix up streams is refused."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -76,6 +77,22 @@ def test_a_whole_asset_is_what_names_it_or_what_its_topics_cover() -> None:
         "hall/press/left/force": "press-1.left_force",
         "hall/press/right/force": "press-1.right_force",
     }, "where the last level does not tell them apart, the one before does"
+
+
+def test_what_a_message_says_of_itself_counts_on_nobody_else_s_topic() -> None:
+    """A device publishes on its own asset's topics alone, and says there whatever it likes."""
+    own = ("lab/mill-1/telemetry#power", "lines#cpu,host=mill-1 usage", "senml#mill-1/temperature")
+    others = (
+        "lab/robot-2/telemetry#mill-1.power",
+        "lab/robot-2/telemetry#power,for=mill-1 value",
+        "hall/press/left#mill-1",
+        "hall/press/mill-1/telemetry#torque",
+    )
+    lab = replace(LAB, assets={**LAB.assets, "robot-2": asset()})
+    seen = [Seen(address=address, kind=Kind.NUMBER) for address in (*own, *others)]
+    assert set(bound(plugged(lab, Plug(source="floor", asset="mill-1"), seen))) == set(own)
+    assert set(bound(plugged(lab, Plug(source="floor", asset="press-1"), seen))) == set(others[2:])
+    assert set(bound(plugged(lab, Plug(source="floor", asset="robot-2"), seen))) == set(others[:2])
 
 
 def test_a_browse_path_names_streams_by_its_names_and_not_by_their_namespaces() -> None:
