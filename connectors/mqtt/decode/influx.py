@@ -190,10 +190,12 @@ def _number(field: "re.Match[str]", text: str) -> float:
         try:
             whole = int(digits)
         except ValueError:
-            raise Refused(f"{digits}{suffix} is no integer; leave out the point or the {suffix}.") from None
+            raise Refused(
+                f"the field {field['key'][:60]!r} is no integer; leave out the point or the {suffix}."
+            ) from None
         low, high = (-_EXACT, _EXACT) if suffix == "i" else (0, 2 * _EXACT)
         if not low <= whole < high:
-            raise Refused(f"{digits}{suffix} does not fit an integer of 64 bits.")
+            raise Refused(f"the field {field['key'][:60]!r} does not fit an integer of 64 bits.")
         return float(whole)
     return float(digits)
 

@@ -16,7 +16,6 @@ LONGEST: Final = 65_536
 _RECEIPT: Final = Clock.RECEIPT.value
 _BOOLEANS: Final = {b"true": 1.0, b"false": 0.0}
 _FLAGS: Final = frozenset(_BOOLEANS.values())
-_SHOWN: Final = 60
 _REMEMBERED: Final = 100_000
 
 
@@ -83,9 +82,7 @@ class ScalarDecoder:
                 return None
             if not self._numbers_only:
                 return text
-            batch.refuse(
-                message, Reason.WRONG_TYPE, f"{_short(text)} is no number; send one like 21.5, without a unit."
-            )
+            batch.refuse(message, Reason.WRONG_TYPE, "The text is no number; send one like 21.5, without a unit.")
         return None
 
 
@@ -98,7 +95,3 @@ def _number(payload: bytes) -> float | None:
     if b"_" in payload:
         return None
     return value
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")

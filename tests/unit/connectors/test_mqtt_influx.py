@@ -114,7 +114,7 @@ def test_a_bad_line_is_a_reject_with_its_bytes_and_the_others_count() -> None:
         ("", Reason.MALFORMED, "holds no line"),
         ("m", Reason.MALFORMED, "begins without a measurement"),
         ("m f=1 1.5", Reason.MALFORMED, "at character 6 there is neither a time"),
-        ("m f=1.5i", Reason.MALFORMED, "1.5i is no integer"),
+        ("m f=1.5i", Reason.MALFORMED, "the field 'f' is no integer"),
         ("m f=9223372036854775808i", Reason.MALFORMED, "does not fit"),
         ("m f=-1u", Reason.MALFORMED, "does not fit"),
         ("m f=1,f=2", Reason.MALFORMED, "a field stands twice"),

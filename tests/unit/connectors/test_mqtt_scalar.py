@@ -61,7 +61,7 @@ def test_whatever_arrives_is_one_sample_or_one_reject(payload: bytes) -> None:
         ("", ANY, Reason.MALFORMED, "is empty"),
         ("a\0b", ANY, Reason.MALFORMED, "NUL"),
         (b"\xff\xfe", ANY, Reason.MALFORMED, "byte 0 is not UTF-8"),
-        ("21.5 C", NUMBERS, Reason.WRONG_TYPE, "'21.5 C' is no number"),
+        ("21.5 C", NUMBERS, Reason.WRONG_TYPE, "is no number"),
         ("x" * (LONGEST + 1), ANY, Reason.MALFORMED, f"at most {LONGEST}"),
     ],
 )
