@@ -1,20 +1,20 @@
 """Agreements: proposing them, the steps of their lives, and reading them, for the participant that asks."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Row, text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fieldlab.assets.participant import Permission
-from fieldlab.errors import Conflict, FieldlabError, Forbidden, NotFound
+from fieldlab.errors import Conflict, Forbidden, NotFound
 from fieldlab.ownership import document
 from fieldlab.ownership.agreement import Action, Agreement, AgreementEvent, Party, State, moved
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.ownership.terms import Terms, settled
 from fieldlab.readings.instant import NEVER, Instant
+from fieldlab.storage.attempts import changed
 from fieldlab.storage.transaction import Bound, changing, reading
 
 _LIST: Final = text(
@@ -49,9 +49,9 @@ _MISSING: Final = (
     "replace. GET /v1/tenures lists what is yours."
 )
 _UNFIT: Final = "It names a stream that its owner has never owned, or a trial that is not the owner's; reject it."
-_TRIES: Final = 5
-_RACED: Final = {"40001", "40P01"}
-_NOT_THERE: Final = {"23503", "P0002"}
+_ENDED: Final = "The agreement that this one replaces has ended; propose it without."
+_BUSY: Final = "This agreement is being changed by others at this moment; try again."
+_NOT_THERE: Final = ("23503", "P0002")
 _NOT_NOW: Final = "55000"
 
 
@@ -127,7 +127,8 @@ async def propose(
     async def proposed(bound: Bound) -> Agreement:
         return await _one(bound, await bound.connection.scalar(_PROPOSE, asked))
 
-    return await _changed(scope, engine, proposed, NotFound(_MISSING))
+    refused = {**dict.fromkeys(_NOT_THERE, NotFound(_MISSING)), _NOT_NOW: Conflict(_ENDED)}
+    return await changed(scope, engine, proposed, busy=Conflict(_BUSY), refused=refused)
 
 
 async def step(scope: ReadScope, engine: AsyncEngine, id_: UUID, action: Action, *, reason: str = "") -> Agreement:
@@ -144,7 +145,8 @@ async def step(scope: ReadScope, engine: AsyncEngine, id_: UUID, action: Action,
         await bound.connection.execute(_STEP, {"id": id_, "action": action, "reason": reason})
         return await _one(bound, id_)
 
-    return await _changed(scope, engine, stepped, Conflict(_UNFIT))
+    refused = {**dict.fromkeys(_NOT_THERE, Conflict(_UNFIT)), _NOT_NOW: Conflict(_ENDED)}
+    return await changed(scope, engine, stepped, busy=Conflict(_BUSY), refused=refused)
 
 
 async def note_refused_purpose(scope: ReadScope, engine: AsyncEngine, id_: UUID, purpose: str) -> None:
@@ -157,24 +159,6 @@ async def of_ids(bound: Bound, ids: Iterable[UUID]) -> Mapping[UUID, Agreement]:
     """Give those of the reader's agreements with these ids, within a bound transaction."""
     found = await bound.connection.execute(_OF_IDS, {"ids": list(ids)})
     return {row.id: _agreement(row) for row in found}
-
-
-async def _changed(
-    scope: ReadScope, engine: AsyncEngine, change: Callable[[Bound], Awaitable[Agreement]], missing: FieldlabError
-) -> Agreement:
-    for _ in range(_TRIES):
-        try:
-            async with changing(scope, engine) as bound:
-                return await change(bound)
-        except DBAPIError as error:
-            sqlstate = getattr(error.orig, "sqlstate", None)
-            if sqlstate in _NOT_THERE:
-                raise missing from None
-            if sqlstate == _NOT_NOW:
-                raise Conflict("The agreement that this one replaces has ended; propose it without.") from None
-            if sqlstate not in _RACED:
-                raise
-    raise Conflict("This agreement is being changed by others at this moment; try again.")
 
 
 async def _one(bound: Bound, id_: UUID) -> Agreement:

@@ -12,13 +12,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fieldlab.assets.participant import Permission
-from fieldlab.errors import Conflict, NotFound, TenureConflict
+from fieldlab.errors import Conflict, FieldlabError, NotFound, TenureConflict
 from fieldlab.ownership import tenure as timelines
 from fieldlab.ownership.lending import lends_only, refuse_taking
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.ownership.tenure import Timeline
+from fieldlab.storage.attempts import changed
 from fieldlab.storage.tenures import StreamTenure, tenure_of, written
-from fieldlab.storage.transaction import Bound, changing
+from fieldlab.storage.transaction import Bound
 
 _OF_ASSET: Final = text("SELECT * FROM visible.tenure WHERE asset = :asset ORDER BY stream, start")
 """The tenures of an asset that concern whoever changes them: all of them, or a tenant's own."""
@@ -34,8 +35,6 @@ _AMEND: Final = text(
 )
 """Replaces tenures of an asset and appends the event."""
 
-_TRIES: Final = 5
-_RACED: Final = {"40001", "40P01"}
 _BOOKED: Final = "23P01"
 _TAKEN: Final = "23505"
 _OF_A_REPLAY: Final = "tenure_of_a_replay"
@@ -101,28 +100,28 @@ async def amend(
     participant that is not there or hidden, TenureConflict where it is booked or nothing is.
     """
     may_amend(scope)
-    for _ in range(_TRIES):
-        try:
-            async with changing(scope, engine) as bound:
-                if amendment.to is not None:
-                    await _known(bound, amendment.to)
-                done = [await _amended(scope, bound, part, amendment) for part in parts]
-                if amendment.gives_back and not any(changed for _, changed in done):
-                    raise TenureConflict("Nothing that could be returned is booked at that time.")
-            return tuple(entry for entries, _ in done for entry in entries)
-        except DBAPIError as error:
-            sqlstate = getattr(error.orig, "sqlstate", None)
-            if sqlstate == _BOOKED:
-                raise TenureConflict("The asset is booked for some of that time; choose another time.") from None
-            if sqlstate == _TAKEN:
-                raise Conflict("That trial belongs to another participant; choose another name.") from None
-            if getattr(getattr(error.orig, "diag", None), "constraint_name", None) == _OF_A_REPLAY:
-                raise Conflict(
-                    "The asset is a recording: what it plays stays its owner's. Ask the owner for an agreement instead."
-                ) from None
-            if sqlstate not in _RACED:
-                raise
-    raise Conflict("The tenures of this asset are being changed by others at this moment; try again.")
+
+    async def amending(bound: Bound) -> tuple[StreamTenure, ...]:
+        if amendment.to is not None:
+            await _known(bound, amendment.to)
+        done = [await _amended(scope, bound, part, amendment) for part in parts]
+        if amendment.gives_back and not any(differs for _, differs in done):
+            raise TenureConflict("Nothing that could be returned is booked at that time.")
+        return tuple(entry for entries, _ in done for entry in entries)
+
+    refused: dict[str, FieldlabError] = {
+        _BOOKED: TenureConflict("The asset is booked for some of that time; choose another time."),
+        _TAKEN: Conflict("That trial belongs to another participant; choose another name."),
+    }
+    busy = Conflict("The tenures of this asset are being changed by others at this moment; try again.")
+    try:
+        return await changed(scope, engine, amending, busy=busy, refused=refused)
+    except DBAPIError as error:
+        if getattr(getattr(error.orig, "diag", None), "constraint_name", None) != _OF_A_REPLAY:
+            raise
+        raise Conflict(
+            "The asset is a recording: what it plays stays its owner's. Ask the owner for an agreement instead."
+        ) from None
 
 
 async def _known(bound: Bound, participant: str) -> None:

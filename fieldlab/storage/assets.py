@@ -5,16 +5,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fieldlab.assets.asset import Asset
 from fieldlab.assets.inventory import AssetEntry, StreamEntry
 from fieldlab.assets.participant import Permission
-from fieldlab.errors import Conflict, NotFound
+from fieldlab.errors import Conflict, FieldlabError, NotFound
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.storage import catalogue
-from fieldlab.storage.transaction import Bound, changing
+from fieldlab.storage.attempts import changed
+from fieldlab.storage.transaction import Bound
 
 _ENTER: Final = text("SELECT visible.enter_asset(CAST(:asset AS jsonb), CAST(:streams AS jsonb))")
 """Enters a machine with its streams."""
@@ -22,8 +22,6 @@ _ENTER: Final = text("SELECT visible.enter_asset(CAST(:asset AS jsonb), CAST(:st
 _DESCRIBE: Final = text("SELECT visible.describe_asset(:slug, CAST(:changes AS jsonb))")
 """Changes what is said of a machine."""
 
-_TRIES: Final = 5
-_RACED: Final = {"40001", "40P01"}
 _THERE: Final = "23505"
 _NOBODY: Final = "P0002"
 _REPLAY: Final = "23514"
@@ -44,16 +42,11 @@ async def enter(
     async def entering(bound: Bound) -> None:
         await bound.connection.execute(_ENTER, asked)
 
-    try:
-        await _admitted(scope, engine, entering)
-    except DBAPIError as error:
-        match getattr(error.orig, "sqlstate", None):
-            case code if code == _THERE:
-                raise Conflict(f"There is an asset {slug!r} already; PATCH /v1/assets/{slug} changes it.") from None
-            case code if code == _NOBODY:
-                told = f"There is no participant {asset.home_owner!r}; GET /v1/participants lists them."
-                raise NotFound(told) from None
-        raise
+    refused: dict[str, FieldlabError] = {
+        _THERE: Conflict(f"There is an asset {slug!r} already; PATCH /v1/assets/{slug} changes it."),
+        _NOBODY: NotFound(f"There is no participant {asset.home_owner!r}; GET /v1/participants lists them."),
+    }
+    await _admitted(scope, engine, entering, refused)
     return await one(scope, engine, slug)
 
 
@@ -68,13 +61,8 @@ async def describe(scope: ReadScope, engine: AsyncEngine, slug: str, changes: Ch
         if not await bound.connection.scalar(_DESCRIBE, {"slug": slug, "changes": json.dumps(dict(changes))}):
             raise _missing(slug)
 
-    try:
-        await _admitted(scope, engine, describing)
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) != _REPLAY:
-            raise
-        told = "A machine becomes no recording, and a recording no machine; enter a new asset for what is new."
-        raise Conflict(told) from None
+    told = "A machine becomes no recording, and a recording no machine; enter a new asset for what is new."
+    await _admitted(scope, engine, describing, {_REPLAY: Conflict(told)})
     return await one(scope, engine, slug)
 
 
@@ -86,18 +74,16 @@ async def one(scope: ReadScope, engine: AsyncEngine, slug: str) -> Asset:
     return found[0]
 
 
-async def _admitted(scope: ReadScope, engine: AsyncEngine, change: Callable[[Bound], Awaitable[None]]) -> None:
+async def _admitted(
+    scope: ReadScope,
+    engine: AsyncEngine,
+    change: Callable[[Bound], Awaitable[None]],
+    refused: Mapping[str, FieldlabError],
+) -> None:
     """Change something as whoever administers the lab; begin anew where somebody else was faster."""
     scope.require(Permission.LAB_ADMIN)
-    for _ in range(_TRIES):
-        try:
-            async with changing(scope, engine) as bound:
-                await change(bound)
-                return
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) not in _RACED:
-                raise
-    raise Conflict("Machines are being changed by others at this moment; try again.")
+    busy = Conflict("Machines are being changed by others at this moment; try again.")
+    await changed(scope, engine, change, busy=busy, refused=refused)
 
 
 def _missing(slug: str) -> NotFound:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import Final
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fieldlab.errors import Unavailable
@@ -16,13 +15,12 @@ from fieldlab.ownership.access import Access
 from fieldlab.ownership.export import ExportJob, ExportState, Ticket
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.storage import ledger
-from fieldlab.storage.transaction import adding, reached
+from fieldlab.storage.attempts import changed
+from fieldlab.storage.transaction import Bound, adding, reached
 
 LEASE: Final = 60
 """Seconds after which a worker that says nothing has lost its job."""
 
-_TRIES: Final = 5
-_RACED: Final = {"40001", "40P01"}
 
 _CLAIM: Final = text("SELECT * FROM visible.claim_export(CAST(:tickets AS bytea[]), make_interval(secs => :lease))")
 """Takes the oldest of the waiting jobs, or one that was lost; passes by what another worker is taking."""
@@ -77,17 +75,15 @@ async def hold(scope: ReadScope, engine: AsyncEngine, ticket: Ticket, access: Ac
         "starts": [segment.interval.start for segment in access.segments],
         "untils": [segment.interval.until for segment in access.segments],
     }
-    for _ in range(_TRIES):
-        try:
-            async with adding(scope, engine) as bound:
-                if not await bound.connection.scalar(_HOLD, asked):
-                    return False
-                await ledger.note(bound, access)
-                return True
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) not in _RACED:
-                raise
-    raise Unavailable("The export is being changed by others all the time; another worker tries again.")
+
+    async def holding(bound: Bound) -> bool:
+        if not await bound.connection.scalar(_HOLD, asked):
+            return False
+        await ledger.note(bound, access)
+        return True
+
+    busy = Unavailable("The export is being changed by others all the time; another worker tries again.")
+    return await changed(scope, engine, holding, busy=busy, opened=adding)
 
 
 async def note(

@@ -1,25 +1,23 @@
 """Keys as their own participant manages them: listing, issuing within one's own, revoking."""
 
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fieldlab.assets.participant import Permission
-from fieldlab.errors import Conflict, Forbidden, InvalidInput, NotFound
+from fieldlab.errors import Conflict, FieldlabError, Forbidden, InvalidInput, NotFound
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.readings.instant import Instant
+from fieldlab.storage.attempts import changed
 from fieldlab.storage.catalogue import resolve
 from fieldlab.storage.keys import PREFIX, IssuedKey, Key, key_of, limitable
-from fieldlab.storage.transaction import Bound, changing, reading
-
-T = TypeVar("T")
+from fieldlab.storage.transaction import Bound, reading
 
 _LIST: Final = text(
     """
@@ -44,10 +42,11 @@ _ISSUE: Final = text(
 _REVOKE: Final = text("SELECT visible.revoke_key(:presented, :id)")
 """Makes a key void, with those that were made with it; gives since when."""
 
+_BUSY: Final = "Your keys are being changed by others at this moment; try again."
+_NO_MORE: Final = "A key makes and revokes only keys that allow no more than itself; take one with more scopes."
+_MANY: Final = "A thousand keys of your participant are valid; revoke some first."
 _DENIED: Final = "42501"
 _TOO_MANY: Final = "55000"
-_RACED: Final = {"40001", "40P01"}
-_TRIES: Final = 5
 
 
 async def listed(
@@ -107,7 +106,7 @@ async def issue(
         id_ = await bound.connection.scalar(_ISSUE, asked | {"streams": limit})
         return key_of((await bound.connection.execute(_ONE, {"id": id_})).one())
 
-    made = await _changed(scope, engine, issuing)
+    made = await changed(scope, engine, issuing, busy=Conflict(_BUSY), refused=_refused())
     return made, IssuedKey(id=made.id, token=token)
 
 
@@ -124,22 +123,8 @@ async def revoke(scope: ReadScope, engine: AsyncEngine, id_: UUID) -> Key:
         since = await bound.connection.scalar(_REVOKE, {"presented": scope.credential.digest, "id": id_})
         return replace(key_of(row), revoked_at=since)
 
-    return await _changed(scope, engine, revoking)
+    return await changed(scope, engine, revoking, busy=Conflict(_BUSY), refused=_refused())
 
 
-async def _changed(scope: ReadScope, engine: AsyncEngine, change: Callable[[Bound], Awaitable[T]]) -> T:
-    for _ in range(_TRIES):
-        try:
-            async with changing(scope, engine) as bound:
-                return await change(bound)
-        except DBAPIError as error:
-            sqlstate = getattr(error.orig, "sqlstate", None)
-            if sqlstate == _DENIED:
-                raise Forbidden(
-                    "A key makes and revokes only keys that allow no more than itself; take one with more scopes."
-                ) from None
-            if sqlstate == _TOO_MANY:
-                raise Conflict("A thousand keys of your participant are valid; revoke some first.") from None
-            if sqlstate not in _RACED:
-                raise
-    raise Conflict("Your keys are being changed by others at this moment; try again.")
+def _refused() -> dict[str, FieldlabError]:
+    return {_DENIED: Forbidden(_NO_MORE), _TOO_MANY: Conflict(_MANY)}

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fieldlab.assets.asset import Kind, Nature
@@ -17,9 +16,10 @@ from fieldlab.assets.plug import Plug, Plugged, Seen, plugged
 from fieldlab.assets.source import Options, Wire
 from fieldlab.errors import Conflict, NotFound
 from fieldlab.ownership.scope import ReadScope
+from fieldlab.storage.attempts import RACED, changed
 from fieldlab.storage.declare import enter, inventory_to_change
 from fieldlab.storage.discoveries import Discovery, every_discovery
-from fieldlab.storage.transaction import Bound, changing, reading
+from fieldlab.storage.transaction import Bound, reading
 
 _SOURCES: Final = text(
     """
@@ -45,8 +45,7 @@ _PLUG_IN: Final = text(
 )
 """Enters sources, streams and bindings."""
 
-_TRIES: Final = 5
-_RACED: Final = {"40001", "40P01", "23505"}
+_RACED: Final = RACED | {"23505"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,20 +119,18 @@ async def _plug_in(
 ) -> Outcome:
     """Read what is there, plan, and enter the plan, in one transaction; begin anew where somebody else was faster."""
     scope.require(Permission.LAB_ADMIN)
-    for _ in range(_TRIES):
-        try:
-            async with changing(scope, engine) as bound:
-                present = _inventory(await bound.connection.scalar(_PLUGGED_IN))
-                found = wanted(present, await _seen(bound, seen_by))
-                changes = difference(present, found.declared)
-                effective = tuple(change for change in changes if change.mark is not Mark.KEPT)
-                if effective and not dry_run:
-                    await bound.connection.execute(_PLUG_IN, _written(effective, found.declared))
-                return Outcome(plan=Plan(changes=effective), left_out=found.left_out)
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) not in _RACED:
-                raise
-    raise Conflict("Sources and bindings are being changed by others at this moment; try again.")
+
+    async def plugging(bound: Bound) -> Outcome:
+        present = _inventory(await bound.connection.scalar(_PLUGGED_IN))
+        found = wanted(present, await _seen(bound, seen_by))
+        changes = difference(present, found.declared)
+        effective = tuple(change for change in changes if change.mark is not Mark.KEPT)
+        if effective and not dry_run:
+            await bound.connection.execute(_PLUG_IN, _written(effective, found.declared))
+        return Outcome(plan=Plan(changes=effective), left_out=found.left_out)
+
+    busy = Conflict("Sources and bindings are being changed by others at this moment; try again.")
+    return await changed(scope, engine, plugging, busy=busy, raced=_RACED)
 
 
 async def _seen(bound: Bound, plug: Plug | None) -> tuple[Seen, ...]:

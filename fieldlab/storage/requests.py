@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fieldlab.ownership.scope import ReadScope
+from fieldlab.storage.attempts import RACED
 from fieldlab.storage.transaction import adding
 
 _BEGIN: Final = text("SELECT verdict, status, media_type, body FROM visible.begin_request(:key, :digest)")
@@ -18,8 +19,6 @@ _END: Final = text(
     "SELECT visible.end_request(:key, CAST(:status AS integer), CAST(:media_type AS text), CAST(:body AS bytea))"
 )
 """Keeps the answer to a request, or lets it be made again."""
-
-_RACED: Final = {"40001", "40P01"}
 
 
 class Verdict(StrEnum):
@@ -46,7 +45,7 @@ async def begin(scope: ReadScope, engine: AsyncEngine, key: str, digest: bytes) 
         async with adding(scope, engine) as bound:
             row = (await bound.connection.execute(_BEGIN, {"key": key, "digest": digest})).one()
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) in _RACED:
+        if getattr(error.orig, "sqlstate", None) in RACED:
             return Verdict.RUNNING, None
         raise
     verdict = Verdict(row.verdict)
