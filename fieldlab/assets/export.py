@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from fieldlab.assets.inventory import AssetEntry, Inventory, StreamEntry
+from fieldlab.assets.inventory import AssetEntry, Booking, Inventory, StreamEntry
 from fieldlab.assets.lab import ASSET, STREAM, Lab
 
 Written = dict[str, Any]
@@ -101,10 +101,18 @@ def _template(slug: str, addresses: Mapping[str, str]) -> str | None:
 
 
 def _times(trial: str, inventory: Inventory) -> Written:
-    """Write when a trial has which assets: at once if it is one time, else as bookings."""
-    assets: dict[tuple[str, str], list[str]] = defaultdict(list)
+    """Write when a trial has which assets and streams: at once if it is one time, else as bookings."""
+    had: dict[tuple[str, str], list[Booking]] = defaultdict(list)
     for booking in inventory.bookings:
         if booking.trial == trial:
-            assets[str(booking.start), str(booking.until)].append(booking.asset)
-    times: list[Written] = [{"assets": who, "from": start, "until": until} for (start, until), who in assets.items()]
+            had[str(booking.start), str(booking.until)].append(booking)
+    times: list[Written] = [
+        {
+            "assets": [one.asset for one in bookings if not one.stream],
+            "streams": [f"{one.asset}.{one.stream}" for one in bookings if one.stream],
+            "from": start,
+            "until": until,
+        }
+        for (start, until), bookings in had.items()
+    ]
     return times[0] if len(times) == 1 else {"bookings": times}

@@ -97,16 +97,21 @@ class TrialEntry:
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class Booking:
-    """An asset in `[start, until)` for a trial."""
+    """An asset in `[start, until)` for a trial: all of it, or with a name the `stream` alone."""
 
     trial: str
     asset: str
+    stream: str = ""
     start: Instant
     until: Instant
 
     def __str__(self) -> str:
         """Name it: `tool-wear on mill-1`."""
-        return f"{self.trial} on {self.asset}"
+        return f"{self.trial} on {self.asset}{f'.{self.stream}' if self.stream else ''}"
+
+    def meets(self, other: "Booking") -> bool:
+        """Tell whether both are about the same asset and share one of its streams, whenever that is."""
+        return self.asset == other.asset and (not self.stream or other.stream in {"", self.stream})
 
 
 Place = tuple[str, str]
@@ -124,3 +129,7 @@ class Inventory:
     bindings: Mapping[Place, BindingEntry] = field(default_factory=dict)
     trials: Mapping[str, TrialEntry] = field(default_factory=dict)
     bookings: tuple[Booking, ...] = ()
+
+    def streams_of(self, asset: str) -> tuple[str, ...]:
+        """List the names of an asset's streams."""
+        return tuple(name for slug, name in (reference.split(".") for reference in self.streams) if slug == asset)

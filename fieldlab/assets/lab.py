@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from fieldlab.assets.asset import Kind, Nature
-from fieldlab.assets.name import Slug, StreamName
+from fieldlab.assets.name import Slug, StreamName, split_reference
 from fieldlab.assets.participant import Role
 from fieldlab.assets.source import Wire
 from fieldlab.assets.topic import checked_filter
@@ -166,42 +166,55 @@ class DeclaredSource(_Declared):
 
 
 class DeclaredBooking(_Declared):
-    """Assets for a time, `[from, until)`."""
+    """Assets, or single streams, for a time, `[from, until)`."""
 
-    assets: Annotated[tuple[Slug, ...], Field(min_length=1)]
+    assets: Annotated[tuple[Slug, ...], Field(description="With all their streams")] = ()
+    streams: Annotated[tuple[str, ...], Field(description="Single streams, as asset.stream")] = ()
     start: Annotated[Minute, Field(alias="from")]
     until: Minute
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
+        if not self.assets and not self.streams:
+            raise ValueError("a booking names assets or streams")
         if self.start >= self.until:
             raise ValueError("from must be before until")
         return self
 
 
 class DeclaredTrial(_Declared):
-    """A named use case of one participant: some assets for a time, or several such bookings."""
+    """A named use case of one participant: some assets, or streams of them, for a time, or several such bookings."""
 
     participant: Annotated[Slug, Field(description="Who owns what the assets produce in that time")]
-    assets: tuple[Slug, ...] = ()
+    assets: Annotated[tuple[Slug, ...], Field(description="With all their streams")] = ()
+    streams: Annotated[tuple[str, ...], Field(description="Single streams, as asset.stream")] = ()
     start: Annotated[Minute | None, Field(alias="from")] = None
     until: Minute | None = None
     bookings: Annotated[tuple[DeclaredBooking, ...], Field(description="Where one time is not enough")] = ()
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        given = (bool(self.assets), self.start is not None, self.until is not None)
+        given = (bool(self.assets or self.streams), self.start is not None, self.until is not None)
         if any(given) and not all(given):
-            raise ValueError("assets, from and until go together")
+            raise ValueError("assets or streams, from and until go together")
         if self.start is not None and self.until is not None and self.start >= self.until:
             raise ValueError("from must be before until")
         return self
 
-    def booked(self) -> tuple[tuple[str, Instant, Instant], ...]:
-        """List asset, start and end of each booking."""
-        whole = [(asset, self.start, self.until) for asset in self.assets if self.start is not None]
-        parts = [(asset, one.start, one.until) for one in self.bookings for asset in one.assets]
-        return tuple((asset, start, until) for asset, start, until in [*whole, *parts] if until is not None)
+    def booked(self) -> tuple[tuple[str, str, Instant, Instant], ...]:
+        """List asset, stream (empty for all of the asset), start and end of each booking."""
+        if self.start is None or self.until is None:
+            times = self.bookings
+        else:
+            whole = DeclaredBooking.model_construct(
+                assets=self.assets, streams=self.streams, start=self.start, until=self.until
+            )
+            times = (whole, *self.bookings)
+        return tuple(
+            (*(split_reference(name) or (name, "")), one.start, one.until)
+            for one in times
+            for name in (*one.assets, *one.streams)
+        )
 
 
 class Lab(_Declared):

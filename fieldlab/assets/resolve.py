@@ -17,7 +17,7 @@ from fieldlab.assets.inventory import (
     StreamEntry,
     TrialEntry,
 )
-from fieldlab.assets.lab import ASSET, STREAM, DeclaredAsset, DeclaredStream, Lab
+from fieldlab.assets.lab import ASSET, STREAM, DeclaredAsset, DeclaredBooking, DeclaredStream, DeclaredTrial, Lab
 from fieldlab.assets.name import split_reference
 from fieldlab.errors import InvalidInput
 
@@ -63,7 +63,7 @@ def resolve(lab: Lab, types: AssetTypes) -> Resolution:
         other = bindings.setdefault(place, BindingEntry(stream=stream))
         if other.stream != stream:
             faults.append(Fault(path=path, message=f"{' '.join(place)} feeds {other.stream} already"))
-    bookings = tuple(_bookings(lab, faults))
+    bookings = tuple(_bookings(lab, streams, faults))
     inventory = Inventory(
         participants={slug: ParticipantEntry(name=one.name, role=one.role) for slug, one in lab.participants.items()},
         sources={
@@ -158,29 +158,34 @@ def _asset_faults(lab: Lab, slug: str, asset: DeclaredAsset, types: AssetTypes) 
             yield Fault(path=(*here, "leave_out", at), message=f"{name!r} stands among the asset's streams too")
 
 
-def _bookings(lab: Lab, faults: list[Fault]) -> Iterator[Booking]:
+def _bookings(lab: Lab, streams: Mapping[str, StreamEntry], faults: list[Fault]) -> Iterator[Booking]:
     by_asset: dict[str, list[Booking]] = {}
     for slug, trial in lab.trials.items():
         if trial.participant not in lab.participants:
             faults.append(_unknown(("trials", slug, "participant"), "participant", trial.participant, lab.participants))
-        named: dict[str, Path] = {}
-        for at, asset in enumerate(trial.assets):
-            named.setdefault(asset, ("trials", slug, "assets", at))
+        faults += _not_there(("trials", slug), trial, lab, streams)
         for number, part in enumerate(trial.bookings):
-            for at, asset in enumerate(part.assets):
-                named.setdefault(asset, ("trials", slug, "bookings", number, "assets", at))
-        faults += [
-            _unknown(path, "asset", asset, lab.assets) for asset, path in named.items() if asset not in lab.assets
-        ]
-        for asset, start, until in trial.booked():
-            booking = Booking(trial=slug, asset=asset, start=start, until=until)
+            faults += _not_there(("trials", slug, "bookings", number), part, lab, streams)
+        for asset, stream, start, until in trial.booked():
+            booking = Booking(trial=slug, asset=asset, stream=stream, start=start, until=until)
             by_asset.setdefault(asset, []).append(booking)
             yield booking
     for asset, bookings in by_asset.items():
         for one, other in combinations(bookings, 2):
-            if one.start < other.until and other.start < one.until:
+            if one.meets(other) and one.start < other.until and other.start < one.until:
                 message = f"{asset} is booked by {one.trial} from {one.start} until {one.until} already"
                 faults.append(Fault(path=("trials", other.trial), message=message))
+
+
+def _not_there(
+    path: Path, booking: DeclaredTrial | DeclaredBooking, lab: Lab, streams: Mapping[str, StreamEntry]
+) -> Iterator[Fault]:
+    for at, name in enumerate(booking.assets):
+        if name not in lab.assets:
+            yield _unknown((*path, "assets", at), "asset", name, lab.assets)
+    for at, name in enumerate(booking.streams):
+        if name not in streams:
+            yield _unknown((*path, "streams", at), "stream", name, streams)
 
 
 def _entry(stream: DeclaredStream) -> StreamEntry:

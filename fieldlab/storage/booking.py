@@ -27,7 +27,8 @@ _LOCK: Final = text("LOCK TABLE fieldlab.tenure IN SHARE ROW EXCLUSIVE MODE")
 
 _TIMELINES: Final = text(
     """
-    SELECT t.id, a.slug AS asset, t.stream_id, p.slug AS owner, r.slug AS trial, t.start, t.until, t.booked
+    SELECT t.id, a.slug AS asset, s.name AS stream, t.stream_id, p.slug AS owner, r.slug AS trial, t.start, t.until,
+           t.booked
     FROM fieldlab.tenure AS t
     JOIN fieldlab.stream AS s ON s.id = t.stream_id
     JOIN fieldlab.asset AS a ON a.id = s.asset_id
@@ -40,13 +41,14 @@ _TIMELINES: Final = text(
 
 _RETURNS: Final = text(
     """
-    SELECT a.slug AS asset, r.slug AS trial, gone ->> 'start' AS start, gone ->> 'until' AS until,
+    SELECT a.slug AS asset, s.name AS stream, r.slug AS trial, gone ->> 'start' AS start, gone ->> 'until' AS until,
            ARRAY(SELECT ARRAY[new ->> 'start', new ->> 'until'] FROM jsonb_array_elements(e.added) AS new
                  WHERE new -> 'stream_id' = gone -> 'stream_id' AND new -> 'trial_id' = gone -> 'trial_id') AS kept
     FROM fieldlab.tenure_event AS e
     JOIN fieldlab.asset AS a ON a.id = e.asset_id
     CROSS JOIN LATERAL jsonb_array_elements(e.removed) AS gone
     JOIN fieldlab.trial AS r ON r.id = (gone ->> 'trial_id')::integer
+    JOIN fieldlab.stream AS s ON s.id = (gone ->> 'stream_id')::integer
     WHERE e.kind <> 'hand_over' AND a.slug = ANY (:assets)
     """
 )
@@ -94,8 +96,11 @@ _RECORD: Final = text(
 )
 """Appends what was booked to the history."""
 
-Streams = dict[int, dict[Tenure, int]]
-"""For each stream of a machine its tenures, in order of time, with their keys."""
+_Part = tuple[str, str, str]
+"""Trial, machine, and the name of a stream of it, or nothing for all of them."""
+
+Streams = dict[tuple[int, str], dict[Tenure, int]]
+"""For each stream of a machine, by key and name, its tenures, in order of time, with their keys."""
 
 
 def book(connection: Connection, present: Inventory, declared: Inventory) -> tuple[Change, ...]:
@@ -132,29 +137,32 @@ def _book(
     asset: str,
     bookings: Sequence[tuple[Booking, str]],
     streams: Streams,
-    returned: Mapping[tuple[str, str], list[Interval]],
+    returned: Mapping[_Part, list[Interval]],
 ) -> Iterator[Change]:
     """Enter the bookings of one machine as one event of its history."""
     if not streams:
         raise Conflict(f"booking {bookings[0][0]}: the asset has no stream yet; declare its streams first.")
-    after: dict[int, Timeline] = {stream: tuple(before) for stream, before in streams.items()}
+    after: dict[tuple[int, str], Timeline] = {stream: tuple(before) for stream, before in streams.items()}
     for booking, owner in bookings:
         interval = Interval(start=booking.start, until=booking.until)
         tenure = Tenure(owner=owner, trial=booking.trial, booked=True, interval=interval)
         entered: list[Interval] = []
-        for stream, timeline in after.items():
-            parts = missing(timeline, tenure, returned=returned.get((booking.trial, asset), []))
+        meant = {one: line for one, line in after.items() if booking.stream in {"", one[1]}}
+        for stream, timeline in meant.items():
+            parts = missing(timeline, tenure, returned=returned.get((booking.trial, asset, booking.stream), []))
             after[stream] = _handed_over(timeline, tenure, parts, booking)
             entered += parts
         for part in joined(entered):
-            if connection.scalar(_MEASURED, {"streams": list(streams), "start": part.start, "until": part.until}):
+            if connection.scalar(
+                _MEASURED, {"streams": [key for key, _ in meant], "start": part.start, "until": part.until}
+            ):
                 raise Conflict(
                     f"booking {booking}: data of {part.start} until {part.until} is stored, and a file does not change "
                     "whose it is; begin later, or use a hand-over."
                 )
             yield _change(Mark.ADDED, booking, part)
     removed = [id_ for stream, before in streams.items() for one, id_ in before.items() if one not in after[stream]]
-    added = [written(stream, one) for stream, before in streams.items() for one in after[stream] if one not in before]
+    added = [written(one[0], new) for one, before in streams.items() for new in after[one] if new not in before]
     if added:
         gone = connection.scalar(_TAKE_OUT, {"ids": removed})
         new = connection.scalar(_PUT_IN, {"rows": json.dumps(added)})
@@ -174,29 +182,33 @@ def _handed_over(timeline: Timeline, tenure: Tenure, parts: tuple[Interval, ...]
 def _timelines(connection: Connection, assets: list[str]) -> dict[str, Streams]:
     found: dict[str, Streams] = defaultdict(dict)
     rows = connection.execute(_TIMELINES, {"assets": assets})
-    for (asset, stream), tenures in groupby(rows, key=lambda row: (row.asset, row.stream_id)):
+    for (asset, stream), tenures in groupby(rows, key=lambda row: (row.asset, (row.stream_id, row.stream))):
         found[asset][stream] = {tenure_of(row): row.id for row in tenures}
     return found
 
 
-def _returned(connection: Connection, assets: list[str]) -> dict[tuple[str, str], list[Interval]]:
-    """Give for trial and machine the time that was booked and given back."""
-    found: dict[tuple[str, str], list[Interval]] = defaultdict(list)
+def _returned(connection: Connection, assets: list[str]) -> dict[_Part, list[Interval]]:
+    """Give for trial and machine, and for each stream of it, the time that was booked and given back."""
+    found: dict[_Part, list[Interval]] = defaultdict(list)
     for row in connection.execute(_RETURNS, {"assets": assets}):
         kept = [Interval(start=moment(start), until=moment(until)) for start, until in row.kept]
-        found[row.trial, row.asset] += remaining(Interval(start=moment(row.start), until=moment(row.until)), kept)
+        parts = remaining(Interval(start=moment(row.start), until=moment(row.until)), kept)
+        for stream in ("", row.stream):
+            found[row.trial, row.asset, stream] += parts
     return found
 
 
 def _kept(present: Inventory, declared: Inventory) -> Iterator[Change]:
     for booking in present.bookings:
-        declared_too = [
-            Interval(start=one.start, until=one.until)
-            for one in declared.bookings
-            if (one.trial, one.asset) == (booking.trial, booking.asset)
-        ]
-        for part in remaining(Interval(start=booking.start, until=booking.until), declared_too):
-            yield _change(Mark.KEPT, booking, part)
+        interval = Interval(start=booking.start, until=booking.until)
+        having = [one for one in declared.bookings if (one.trial, one.asset) == (booking.trial, booking.asset)]
+        rest: dict[tuple[Interval, ...], list[str]] = defaultdict(list)
+        for name in [booking.stream] if booking.stream else present.streams_of(booking.asset):
+            meant = [one for one in having if one.stream in {"", name}]
+            rest[remaining(interval, [Interval(start=one.start, until=one.until) for one in meant])].append(name)
+        for parts, names in rest.items():
+            for name in [booking.stream] if len(rest) == 1 else names:
+                yield from (_change(Mark.KEPT, replace(booking, stream=name), part) for part in parts)
 
 
 def _change(mark: Mark, booking: Booking, part: Interval) -> Change:

@@ -1,6 +1,8 @@
 """What is in the catalogue of a lab, read whole, for whoever administers it."""
 
 from collections import defaultdict
+from collections.abc import Iterator
+from itertools import groupby
 from typing import Final
 
 from sqlalchemy import Connection, text
@@ -66,22 +68,20 @@ _TRIALS: Final = text(
 
 _BOOKINGS: Final = text(
     """
-    SELECT DISTINCT r.slug AS trial, a.slug AS asset, t.start, t.until
+    SELECT r.slug AS trial, a.slug AS asset, s.name AS stream, t.start, t.until,
+           (SELECT count(*) FROM fieldlab.stream AS o WHERE o.asset_id = a.id) AS streams
     FROM fieldlab.tenure AS t
     JOIN fieldlab.trial AS r ON r.id = t.trial_id
     JOIN fieldlab.stream AS s ON s.id = t.stream_id
     JOIN fieldlab.asset AS a ON a.id = s.asset_id
-    ORDER BY trial, asset, t.start
+    ORDER BY trial, asset, s.id, t.start
     """
 )
-"""When each trial has which machine."""
+"""When each trial has which streams of which machine, and how many streams that has."""
 
 
 def read_inventory(connection: Connection) -> Inventory:
     """Read all of it; neighbouring tenures of one trial are one booking."""
-    held: dict[tuple[str, str], list[Interval]] = defaultdict(list)
-    for row in connection.execute(_BOOKINGS):
-        held[row.trial, row.asset].append(Interval(start=row.start, until=row.until))
     return Inventory(
         participants={
             row.slug: ParticipantEntry(name=row.name, role=Role(row.role)) for row in connection.execute(_PARTICIPANTS)
@@ -119,9 +119,22 @@ def read_inventory(connection: Connection) -> Inventory:
             for row in connection.execute(_BINDINGS)
         },
         trials={row.slug: TrialEntry(participant=row.participant) for row in connection.execute(_TRIALS)},
-        bookings=tuple(
-            Booking(trial=trial, asset=asset, start=part.start, until=part.until)
-            for (trial, asset), intervals in held.items()
-            for part in joined(intervals)
-        ),
+        bookings=tuple(_bookings(connection)),
     )
+
+
+def _bookings(connection: Connection) -> Iterator[Booking]:
+    """Read what is booked when: of a machine as a whole where all its streams are, else stream by stream."""
+    for (trial, asset, streams), rows in groupby(
+        connection.execute(_BOOKINGS), key=lambda row: (row.trial, row.asset, row.streams)
+    ):
+        held: dict[str, list[Interval]] = defaultdict(list)
+        for row in rows:
+            held[row.stream].append(Interval(start=row.start, until=row.until))
+        having: dict[Interval, list[str]] = defaultdict(list)
+        for stream, intervals in held.items():
+            for part in joined(intervals):
+                having[part].append(stream)
+        for part, names in sorted(having.items()):
+            for name in [""] if len(names) == streams else names:
+                yield Booking(trial=trial, asset=asset, stream=name, start=part.start, until=part.until)

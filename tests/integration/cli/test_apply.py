@@ -268,6 +268,31 @@ def test_an_exported_lab_applies_with_no_difference_and_makes_the_same_lab_elsew
     assert lab.apply(LAB, "--check").exit_code == 0
 
 
+def test_a_trial_of_single_streams_is_written_as_such_and_books_nothing_else(lab: Declaring) -> None:
+    """The rest of the machine stays its home owner's, also when the lab is written down and applied to itself."""
+    single = LAB.replace("assets: [mill-1, press-1]", "assets: [press-1]\n    streams: [mill-1.power, mill-1.state]")
+    booked = lab.apply(single)
+    assert f"+ booking tool-wear on mill-1.power\n    from: {FROM}\n    until: {UNTIL}\n" in booked.stdout
+    names = "SELECT s.name FROM fieldlab.tenure AS t JOIN fieldlab.stream AS s ON s.id = t.stream_id WHERE t.booked"
+    assert set(lab.ask(names)) == {("force",), ("power",), ("state",)}
+    written = lab.run("export-lab").stdout
+    assert "    streams:\n    - mill-1.state\n    - mill-1.power\n" in written
+    for text in (written, single):
+        assert lab.apply(text, "--check").exit_code == 0
+        assert "kept" not in lab.apply(text).stdout
+    assert set(lab.ask(names)) == {("force",), ("power",), ("state",)}
+    longer = lab.apply(single.replace("until: 2031-12-01T00", "until: 2031-12-02T00"))
+    assert f"+ booking tool-wear on mill-1.power\n    from: {UNTIL}\n" in longer.stdout
+    others = lab.apply(single.replace("mill-1.power, mill-1.state", "mill-1.energy"))
+    assert "= booking tool-wear on mill-1.power  (not declared, kept)" in others.stdout
+    for name, said in (
+        ("mill-1.enrgy", "trials.tool-wear.streams.0: no stream 'mill-1.enrgy' is declared"),
+        ("mill-1", "trials.tool-wear.streams.0: no stream 'mill-1' is declared"),
+        ("press-1.force", "press-1 is booked by tool-wear from"),
+    ):
+        assert said in str(lab.apply(single.replace("mill-1.power, mill-1.state", name)).exception)
+
+
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lab=labs())
 def test_any_lab_that_is_exported_applies_with_no_difference(engine: Engine, lab: Lab) -> None:

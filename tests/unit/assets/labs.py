@@ -87,7 +87,11 @@ def labs(draw: st.DrawFn) -> Lab:
     if sources and references:
         for source, address in draw(st.sets(st.tuples(st.sampled_from(sorted(sources)), NAMES), max_size=3)) - taken:
             bindings.setdefault(source, {})[address] = draw(st.sampled_from(references))
-    booked = [slug for slug, asset in assets.items() if asset["streams"] and asset["nature"] != "replay"]
+    booked = {
+        slug: sorted(asset["streams"])
+        for slug, asset in assets.items()
+        if asset["streams"] and asset["nature"] != "replay"
+    }
     return Lab.model_validate(
         {
             "participants": participants,
@@ -130,7 +134,7 @@ def an_asset(
 
 
 @st.composite
-def some_trials(draw: st.DrawFn, participants: list[str], assets: list[str]) -> dict[str, Any]:
+def some_trials(draw: st.DrawFn, participants: list[str], assets: dict[str, list[str]]) -> dict[str, Any]:
     trials: dict[str, Any] = {}
     at = 0
     for slug in draw(st.lists(SLUGS, max_size=3, unique=True)):
@@ -138,7 +142,9 @@ def some_trials(draw: st.DrawFn, participants: list[str], assets: list[str]) -> 
         for _ in range(draw(st.integers(0, 2)) if assets else 0):
             start = at + draw(st.integers(0, 100))
             at = start + draw(st.integers(1, 100))
-            who = draw(st.lists(st.sampled_from(assets), min_size=1, unique=True))
-            bookings.append({"assets": who, "from": minute(start), "until": minute(at)})
+            whole = draw(st.lists(st.sampled_from(sorted(assets)), unique=True))
+            references = [f"{slug}.{name}" for slug, names in assets.items() if slug not in whole for name in names]
+            single = draw(st.lists(st.sampled_from(references), min_size=not whole, unique=True)) if references else []
+            bookings.append({"assets": whole, "streams": single, "from": minute(start), "until": minute(at)})
         trials[slug] = {"participant": draw(st.sampled_from(participants)), "bookings": bookings}
     return trials

@@ -139,7 +139,7 @@ def test_the_types_that_come_along_need_no_declaration() -> None:
         ("assets: [press-1]", "assets: [press-2]", 28, "trials.tool-wear.assets.0", "no asset 'press-2' is declared"),
         ("08:00:00+01:00", "08:00:00", 29, "trials.tool-wear.from", "The time '2026-11-01T08:00:00' has no offset"),
         ("08:00:00+01:00", "08:00:30Z", 29, "trials.tool-wear.from", "Ownership changes on whole minutes only"),
-        ("    until: 2026-12-01T00:00:00Z\n", "", 26, "trials.tool-wear", "assets, from and until go together"),
+        ("    until: 2026-12-01T00:00:00Z\n", "", 26, "trials.tool-wear", "assets or streams, from and until go"),
         ("until: 2026-12", "until: 2025-12", 26, "trials.tool-wear", "from must be before until"),
         ("name: Press", "nmae: Press", 13, "assets.press-1.nmae", "there is no such key; did you mean 'name'?"),
         ("    name: Press\n", "", 12, "assets.press-1.name", "is missing"),
