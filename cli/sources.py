@@ -30,6 +30,10 @@ def add(
     url: Annotated[str, typer.Argument(help="mqtt://host:port, mqtts://host:port or opc.tcp://host:port.")],
     name: Annotated[str | None, typer.Option(help="Its slug; made of the host if not given.")] = None,
     topic: Annotated[list[str], typer.Option(help="MQTT topic filter to subscribe to; repeat for more.")] = [],  # noqa: B006 - typer copies it
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="Configure it as for this device: one of connectors/mqtt/recipes, such as shelly."),
+    ] = None,
     option: Annotated[list[str], typer.Option(help="Another option of its connector, as key=value in YAML.")] = [],  # noqa: B006 - typer copies it
     admin_database_url: AdminUrl = None,
 ) -> None:
@@ -38,6 +42,7 @@ def add(
     Secrets stay outside: name the gateway's variable with --option password_env=NAME. What arrives and is not bound
     shows in `fieldlab discoveries`.
     """
+    from connectors.mqtt.recipe import options as options_for
     from fieldlab.storage.declare import declare
 
     parts = urlsplit(url)
@@ -47,11 +52,13 @@ def add(
     if "@" in parts.netloc:
         raise InvalidInput("The URL holds a user or password; give --option user=… and --option password_env=….")
     slug = name or re.sub(r"[^a-z0-9]+", "-", parts.hostname.lower()).strip("-")
-    options: dict[str, object] = {
-        key: yaml.safe_load(value) for key, _, value in (one.partition("=") for one in option)
-    }
+    if recipe is not None and wire is not Wire.MQTT:
+        raise InvalidInput("Recipes are for MQTT; leave --recipe out.")
+    options: dict[str, object] = {} if recipe is None else options_for(recipe)
+    options |= {"topics": topic} if topic else {}
+    options |= {key: yaml.safe_load(value) for key, _, value in (one.partition("=") for one in option)}
     if wire is Wire.MQTT:
-        options.setdefault("topics", topic or ["#"])
+        options.setdefault("topics", ["#"])
     declared = yaml.safe_dump({"sources": {slug: {"wire": wire.value, "url": url, "options": options}}})
     lab = parse(declared, name="the source", types=read_types(), options=options_of)
     with administering(admin_database_url, command="source") as connection:

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.main import app
+from connectors.mqtt.recipe import names, options
 from tests.servers.database import Database
 
 
@@ -34,10 +35,24 @@ def test_a_source_is_added_by_its_url_and_changed_by_its_name(database: Database
     assert "+ source press" in server.stdout
 
 
+def test_a_source_is_added_by_the_recipe_for_its_devices(database: Database) -> None:
+    for name in names():
+        assert "+ source" in fieldlab(database, "source", "add", f"mqtt://{name}", "--recipe", name).stdout
+    words = ("mqtt://shelly", "--recipe", "shelly", "--topic", "hall/+/em", "--option", "user=g")
+    fieldlab(database, "source", "add", *words)
+    with psycopg.connect(database.admin) as connection:
+        found: dict[str, object] = dict(connection.execute("SELECT slug, options FROM fieldlab.source").fetchall())
+    assert found.keys() == set(names())
+    assert found["shelly"] == {**options("shelly"), "topics": ["hall/+/em"], "user": "g"}
+    assert all(found[name] == options(name) for name in names() if name != "shelly")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("http://h",), "Write the URL as mqtt://"),
+        (("mqtt://h", "--recipe", "shely"), "There is no recipe 'shely'; there is: esp32, logger, senml, shelly"),
+        (("opc.tcp://h", "--recipe", "shelly"), "Recipes are for MQTT"),
         (("mqtt://me:secret@h",), "holds a user or password"),
         (("mqtt://h", "--topic", "a+"), "sources.h.options.topics.0: `+` stands alone"),
         (("mqtt://h", "--option", "usr=g"), "sources.h.options.usr: there is no such key; did you mean 'user'?"),

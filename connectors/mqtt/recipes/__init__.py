@@ -1,0 +1,1 @@
+"""How sources are configured for devices as one meets them."""
