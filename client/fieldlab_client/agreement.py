@@ -193,7 +193,12 @@ class Agreement:
 
     @property
     def text(self) -> str:
-        """What is signed, to the letter. Raises NotWhole where it is not what the hash says."""
+        """What is signed, to the letter.
+
+        Raises NotWhole where it is not what the hash says, and for a key that is told of some of the streams alone.
+        """
+        if self._shown["text"] is None:
+            raise NotWhole(f"Your key is told of some of the streams of agreement {self.id} alone, not of its text.")
         text = str(self._shown["text"])
         if sha256(text.encode()).hexdigest() != self.hash:
             raise NotWhole(f"The text of agreement {self.id} is not the one that its hash names.")

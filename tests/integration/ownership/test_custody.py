@@ -145,6 +145,50 @@ async def test_an_erasure_reaches_every_form_of_one_s_own_stretch_and_nothing_el
     assert (leaf.said["kind"], leaf.said["samples"], leaf.said["reason"]) == ("erasure", 2, "a secret part")
 
 
+async def test_an_erasure_reaches_what_was_refused_together_without_a_time_or_unread(floor: Floor) -> None:
+    """Others' part of what is kept together stays; a message that nobody could read goes with all of its streams."""
+    erasing(floor, "sme-a")
+    scope = await keys.authenticate(floor.engine, floor.tokens["sme-a"])
+    inside, after = (Instant(MONDAY + at) for at in (HOUR, 3 * HOUR))
+
+    def lines(*times: Instant) -> bytes:
+        return "\n".join(f'{{"time": "{time}", "value": "\\u00e9 {int(time)}"}}' for time in times).encode()
+
+    refused = [
+        (CURRENT, MONDAY, lines(MONDAY, inside, after, TUESDAY), 4, inside),
+        (CURRENT, MONDAY, lines(inside, inside) + b'\n{"time": "2026-11-1', 3, TUESDAY),
+        (CURRENT, TUESDAY, lines(TUESDAY, after), 2, inside),
+        (CURRENT, None, b"without a time, inside", 1, inside),
+        (CURRENT, None, b"without a time, after", 1, after),
+        (None, None, b"unread inside", 1, inside),
+        (None, None, b"unread after", 1, TUESDAY),
+    ]
+    with psycopg.connect(floor.database.admin) as admin:
+        for stream, time, raw, samples, received in refused:
+            admin.execute(
+                "INSERT INTO fieldlab.reject (stream_id, source_id, address, received_at, reason, detail, raw, time,"
+                " samples) SELECT %s, s.id, 'lab/mill-1', %s::timestamptz, 'malformed', '', %s, %s::timestamptz, %s"
+                " FROM fieldlab.source AS s LIMIT 1",
+                [stream and floor.streams[stream], str(received), raw, time and str(time), samples],
+            )
+        bind = "INSERT INTO fieldlab.binding (source_id, address, stream_id) SELECT id, %s, %s FROM fieldlab.source"
+        for name in (CURRENT, STATE):
+            admin.execute(bind + " LIMIT 1", [f"lab/mill-1#{name}", floor.streams[name]])
+
+    def kept() -> list[tuple[bytes, int]]:
+        with psycopg.connect(floor.database.admin) as admin:
+            return admin.execute("SELECT raw, samples FROM fieldlab.reject ORDER BY id").fetchall()
+
+    stretch = Interval(start=Instant(MONDAY - HOUR), until=Instant(MONDAY + 2 * HOUR))
+    erased = await custody.erase(scope, floor.engine, [CURRENT], stretch, reason="a part")
+    assert erased.rejects == 3
+    rest = [(lines(after, TUESDAY), 2), (lines(TUESDAY, after), 2), (b"without a time, after", 1)]
+    assert kept() == [*rest, (b"unread inside", 1), (b"unread after", 1)], "the state's part of it may be in there"
+    erased = await custody.erase(scope, floor.engine, ["mill-1"], stretch, reason="all of it")
+    assert erased.rejects == 1
+    assert kept() == [*rest, (b"unread after", 1)]
+
+
 async def test_nobody_erases_what_is_another_s_or_without_saying_exactly_what(floor: Floor) -> None:
     for who in ("sme-a", "lab"):
         erasing(floor, who)
