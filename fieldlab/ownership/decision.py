@@ -86,15 +86,15 @@ def decide(rights: Sequence[Right], agreements: Mapping[UUID, Agreement], ask: A
     """Choose one basis for every stretch; rights come by stream as asked, and by time."""
     if all(right.agreement is None for right in rights):
         return Decision(segments=tuple(_segment(n, right, right.interval, OWN) for n, right in enumerate(rights)))
-    refused = {id_: refusal for id_, agreement in agreements.items() if (refusal := _refusal(agreement, ask))}
+    asked = {id_: agreement for id_, agreement in agreements.items() if ask.basis in {None, id_}}
+    refused = {id_: refusal for id_, agreement in asked.items() if (refusal := _refusal(agreement, ask))}
     usable = [
         right
         for right in rights
         if right.agreement is None
         or (
-            (right.agreement == ask.basis if right.kind is BasisKind.BREAK_GLASS else right.agreement in agreements)
+            (right.agreement == ask.basis if right.kind is BasisKind.BREAK_GLASS else right.agreement in asked)
             and right.agreement not in refused
-            and ask.basis in {None, right.agreement}
         )
     ]
     bases = {id_: _basis(agreement) for id_, agreement in agreements.items()}

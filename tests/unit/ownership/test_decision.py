@@ -149,6 +149,25 @@ class TestAPurpose:
         decided.require(ask)
         assert [segment.basis.agreement for segment in decided.segments] == [OPEN.id]
 
+    def test_is_asked_of_the_agreement_that_is_named_and_of_no_other(self) -> None:
+        """Another of another time or purpose is not what was asked for, and its owner is told nothing."""
+        other = agreement(8, purposes=("wear",))
+        rights = [under(RESEARCH.id, 0, 9), under(other.id, 5, 30), under(OPEN.id, 40, 50)]
+        held = {**HELD, other.id: other}
+        for purpose, named, spans_ in (
+            ("research", RESEARCH, [(0, 9)]),
+            ("wear", other, [(5, 30)]),
+            (None, OPEN, [(40, 50)]),
+        ):
+            ask = Ask(purpose=purpose, basis=named.id)
+            decided = decide(rights, held, ask)
+            decided.require(ask)
+            assert [(one.interval.start, one.interval.until) for one in decided.segments] == spans_
+            assert {one.basis.agreement for one in decided.segments} == {named.id}
+        ask = Ask(purpose="research", basis=other.id)
+        with pytest.raises(OutsideAgreement, match=str(other.id)):
+            decide(rights, held, ask).require(ask)
+
 
 def test_a_format_that_is_not_allowed_is_refused() -> None:
     only = agreement(9, formats=(DataFormat.JSON,))
