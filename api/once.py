@@ -51,7 +51,7 @@ async def once(request: Request, scope: ReadScope, desk: Desk, handle: Callable[
         case Verdict.RUNNING:
             raise Conflict("The same request is being answered at this moment; send it again in a moment.")
         case Verdict.ANSWERED if kept is not None:
-            headers = {"Idempotency-Replayed": "true"}
+            headers = {"Idempotency-Replayed": "true", **({"Location": kept.location} if kept.location else {})}
             return Response(kept.body, kept.status, headers=headers, media_type=kept.media_type)
     answered: Kept | None = None
     try:
@@ -60,7 +60,9 @@ async def once(request: Request, scope: ReadScope, desk: Desk, handle: Callable[
         body = getattr(repeated, "body", None)
         if isinstance(body, bytes) and len(body) <= _LARGEST and repeated.status_code < _FAILED:
             media = repeated.headers.get("content-type", _JSON)
-            answered = Kept(status=repeated.status_code, media_type=media, body=body)
+            answered = Kept(
+                status=repeated.status_code, media_type=media, body=body, location=repeated.headers.get("location")
+            )
         return response
     finally:
         with suppress(FieldlabError):

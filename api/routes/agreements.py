@@ -79,7 +79,9 @@ def router() -> APIRouter:
         )
 
     @routes.post("/agreements", status_code=201, summary="Offer your data, or request another's")
-    async def propose(scope: Caller, desk: AtDesk, proposal: Annotated[Proposal, Body()]) -> Agreement:
+    async def propose(
+        response: Response, scope: Caller, desk: AtDesk, proposal: Annotated[Proposal, Body()]
+    ) -> Agreement:
         """Propose an agreement, which the other side approves or not. Needs `agreements:write`.
 
         Terms under `enforced` are kept by the database; those under `declared` are promises. An unknown term is
@@ -87,11 +89,11 @@ def router() -> APIRouter:
         """
         scope.require(Permission.AGREEMENTS_WRITE)
         terms = proposal.terms(scope.participant)
-        return Agreement.of(
-            await storage.propose(
-                scope, desk.engine, terms, answer_within=proposal.answer_within, replaces=proposal.replaces
-            )
+        made = await storage.propose(
+            scope, desk.engine, terms, answer_within=proposal.answer_within, replaces=proposal.replaces
         )
+        response.headers["Location"] = f"/v1/agreements/{made.id}"
+        return Agreement.of(made)
 
     @routes.get("/agreements/{id}", summary="One agreement", response_model=Agreement, responses=_LD)
     async def agreement(request: Request, scope: Caller, desk: AtDesk, id_: Id) -> Agreement | Response:

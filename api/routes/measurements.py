@@ -63,7 +63,7 @@ def router() -> APIRouter:
         """The same query as of GET, with its parameters as fields of a JSON object.
 
         Where the query is too long for an address, the `Link` to the next page holds only its cursor: send the same
-        fields again with it.
+        fields again with it. It changes nothing, and so takes no `Idempotency-Key`.
         """
         return await _measurements(request, scope, desk, query)
 
@@ -78,7 +78,10 @@ def router() -> APIRouter:
     async def posted_segments(
         request: Request, scope: Caller, desk: AtDesk, query: Annotated[MeasurementsQuery, Body()]
     ) -> Response:
-        """The same query as of GET, with its parameters as fields of a JSON object."""
+        """The same query as of GET, with its parameters as fields of a JSON object.
+
+        It changes nothing, and so takes no `Idempotency-Key`.
+        """
         return await _segments(request, scope, desk, query)
 
     return routes

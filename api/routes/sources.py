@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Body, Query
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
+from starlette.responses import Response
 
 from api.desk import AtDesk
 from api.field import SlugText
@@ -48,7 +49,7 @@ def router(options_of: OptionsOf | None) -> APIRouter:
         return Source.of(await plugging.source_of(scope, desk.engine, slug))
 
     @routes.post("/sources", status_code=201, summary="Connect a broker or server", responses=_CONFLICT)
-    async def add_source(scope: Caller, desk: AtDesk, new: Annotated[NewSource, Body()]) -> Done:
+    async def add_source(response: Response, scope: Caller, desk: AtDesk, new: Annotated[NewSource, Body()]) -> Done:
         """Add a source, or change where the one of that name leads: as `fieldlab source add` does. Needs `lab:admin`.
 
         Running gateways connect by themselves; what arrives and is not bound yet shows in `GET /v1/discoveries`.
@@ -56,6 +57,8 @@ def router(options_of: OptionsOf | None) -> APIRouter:
         """
         entry = _entry(new, options_of)
         outcome = await plugging.add_source(scope, desk.engine, new.slug, entry, dry_run=new.dry_run)
+        if not new.dry_run:
+            response.headers["Location"] = f"/v1/sources/{new.slug}"
         return Done.of(outcome, dry_run=new.dry_run)
 
     return routes

@@ -12,11 +12,12 @@ from fieldlab.ownership.scope import ReadScope
 from fieldlab.storage.attempts import RACED
 from fieldlab.storage.transaction import adding
 
-_BEGIN: Final = text("SELECT verdict, status, media_type, body FROM visible.begin_request(:key, :digest)")
+_BEGIN: Final = text("SELECT verdict, status, media_type, body, location FROM visible.begin_request(:key, :digest)")
 """Begins a request, or tells what became of it before."""
 
 _END: Final = text(
-    "SELECT visible.end_request(:key, CAST(:status AS integer), CAST(:media_type AS text), CAST(:body AS bytea))"
+    "SELECT visible.end_request(:key, CAST(:status AS integer), CAST(:media_type AS text), CAST(:body AS bytea),"
+    " CAST(:location AS text))"
 )
 """Keeps the answer to a request, or lets it be made again."""
 
@@ -32,11 +33,12 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kept:
-    """An answer that is kept."""
+    """An answer that is kept; `location` is where what it made can be found."""
 
     status: int
     media_type: str
     body: bytes
+    location: str | None = None
 
 
 async def begin(scope: ReadScope, engine: AsyncEngine, key: str, digest: bytes) -> tuple[Verdict, Kept | None]:
@@ -51,15 +53,20 @@ async def begin(scope: ReadScope, engine: AsyncEngine, key: str, digest: bytes) 
     verdict = Verdict(row.verdict)
     if verdict is not Verdict.ANSWERED:
         return verdict, None
-    return verdict, Kept(status=row.status, media_type=row.media_type, body=bytes(row.body))
+    return verdict, Kept(status=row.status, media_type=row.media_type, body=bytes(row.body), location=row.location)
 
 
 async def end(scope: ReadScope, engine: AsyncEngine, key: str, answer: Kept | None) -> None:
     """Keep the answer to a request that was begun; without one it may be made again."""
     kept = (
-        {"status": None, "media_type": None, "body": None}
+        dict.fromkeys(("status", "media_type", "body", "location"))
         if answer is None
-        else {"status": answer.status, "media_type": answer.media_type, "body": answer.body}
+        else {
+            "status": answer.status,
+            "media_type": answer.media_type,
+            "body": answer.body,
+            "location": answer.location,
+        }
     )
     async with adding(scope, engine) as bound:
         await bound.connection.execute(_END, {"key": key, **kept})

@@ -320,6 +320,7 @@ request = Table(
     Column("status", Integer),
     Column("media_type", Text),
     Column("body", LargeBinary),
+    Column("location", Text),
 )
 
 arrival = Table(

@@ -47,25 +47,13 @@ def test_each_operation_is_described_for_a_stranger(method: str, path: str, oper
 
 async def test_every_example_in_the_document_runs(database: Database) -> None:
     async with floor(database) as lab:
-        await busy_morning(lab)
-        lab.execute(
-            "INSERT INTO fieldlab.discovery (source_id, address, kind, value, samples, first_seen, last_seen)"
-            " SELECT id, 'lab/mill-1/telemetry#power', 'number', 3.5, 1, now(), now() FROM fieldlab.source"
-        )
-        await hand_over(lab, "robot-1", "lab", EIGHT, NINE, "first-cut-sme-a")
+        await as_in_the_examples(lab)
         tried = 0
         for method, path, operation in OPERATIONS:
             for request in requests(method, path, operation):
                 if "text/event-stream" in operation["responses"].get("200", {}).get("content", {}):
                     request["method"] = "HEAD"
-                if AGREEMENT in request["url"]:
-                    id_ = await agreement_for(lab, operation["operationId"])
-                    request["url"] = request["url"].replace(AGREEMENT, id_)
-                if EXPORT in request["url"]:
-                    request["url"] = request["url"].replace(EXPORT, await ready_export(lab))
-                if KEY in request["url"]:
-                    spare = await lab["lab"].post("/v1/keys", json={"scopes": ["data:read"]})
-                    request["url"] = request["url"].replace(KEY, spare.json()["id"])
+                await name_what_there_is(lab, request, operation["operationId"])
                 answer = await lab["lab"].request(**request)
                 assert answer.status_code in {200, 201, 202}, (request, answer.text)
                 tried += 1
@@ -88,6 +76,28 @@ async def test_answers_with_measurements_look_as_the_document_says(database: Dat
         assert shown["responses"]["200"]["content"]["application/json"]["example"] == ANSWER
         alone = (await lab["sme-a"].get("/v1/segments", params={"asset": "mill-1", "limit": 5})).json()
         Decision.model_validate(alone, extra="forbid")
+
+
+async def as_in_the_examples(lab: Floor) -> None:
+    """Have in the lab what the examples take for granted."""
+    await busy_morning(lab)
+    lab.execute(
+        "INSERT INTO fieldlab.discovery (source_id, address, kind, value, samples, first_seen, last_seen)"
+        " SELECT id, 'lab/mill-1/telemetry#power', 'number', 3.5, 1, now(), now() FROM fieldlab.source"
+    )
+    await hand_over(lab, "robot-1", "lab", EIGHT, NINE, "first-cut-sme-a")
+
+
+async def name_what_there_is(lab: Floor, request: dict[str, Any], operation: str) -> None:
+    """Put an agreement, an export or a key that there is in the place of the one in an example."""
+    if AGREEMENT in request["url"]:
+        id_ = await agreement_for(lab, operation)
+        request["url"] = request["url"].replace(AGREEMENT, id_)
+    if EXPORT in request["url"]:
+        request["url"] = request["url"].replace(EXPORT, await ready_export(lab))
+    if KEY in request["url"]:
+        spare = await lab["lab"].post("/v1/keys", json={"scopes": ["data:read"]})
+        request["url"] = request["url"].replace(KEY, spare.json()["id"])
 
 
 async def ready_export(lab: Floor) -> str:
