@@ -1,4 +1,4 @@
-"""The wide layout: all streams beside each other on one time axis, each with the number of the segment of its value."""
+"""The wide layout: all streams beside each other on one time axis, each with the owner and segment of its value."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -8,6 +8,7 @@ import orjson
 import pyarrow as pa
 
 from api.answers.segments import head
+from api.answers.tabular import NAMED, numbered
 from fieldlab.assets.asset import Kind, Stream
 from fieldlab.storage.columns import TIME, ints
 from fieldlab.storage.selection import Answer
@@ -20,12 +21,17 @@ _BESIDE: Final = frozenset({"time", "segment", "origin", "origins", "status", "p
 class Across:
     """How the batches of an answer become rows of one time axis.
 
-    Columns: `time`; for each stream one named by its reference (with several aggregates, `reference.aggregate`), and
-    `reference.segment`. Null where a stream has nothing at that time. The schema's metadata has the decision as JSON
-    under `fieldlab`; each column its UCUM unit under `unit`.
+    Columns: `time`; for each stream one named by its reference (with several aggregates, `reference.aggregate`), then
+    with `owners` `reference.owner`, and `reference.segment`. Null where a stream has nothing at that time. The schema's
+    metadata has the decision as JSON under `fieldlab`; each column its UCUM unit under `unit`. `segments` names the
+    columns of segments.
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, *, owners: bool) -> None:
+        self._owners, owner = numbered([segment.owner for segment in answer.segments])
+        self._owner = pa.array(owner)
+        self._with_owners = owners
+        self.segments = tuple(f"{stream.reference}.segment" for stream in answer.streams)
         self._streams = answer.streams
         self._stream_of = np.array([segment.stream for segment in answer.segments], dtype=np.int64)
         given = answer.rows.schema
@@ -35,6 +41,8 @@ class Across:
             fields += [
                 pa.field(name, kind, metadata={"unit": stream.unit}) for name, _, kind in self._of(stream, given)
             ]
+            if owners:
+                fields.append(pa.field(f"{stream.reference}.owner", NAMED))
             fields.append(pa.field(f"{stream.reference}.segment", pa.int32()))
         self.schema = pa.schema(fields, metadata={"fieldlab": orjson.dumps(head(answer))})
 
@@ -49,7 +57,10 @@ class Across:
             taken[places[own]] = own
             chosen = pa.array(taken, mask=taken < 0)
             columns += [rows.column(source).take(chosen) for _, source, _ in self._of(stream, rows.schema)]
-            columns.append(rows.column("segment").take(chosen))
+            segments = rows.column("segment").take(chosen)
+            if self._with_owners:
+                columns.append(pa.DictionaryArray.from_arrays(self._owner.take(segments), self._owners))
+            columns.append(segments)
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
     def _of(self, stream: Stream, given: pa.Schema) -> Iterator[tuple[str, str, pa.DataType]]:

@@ -26,7 +26,7 @@ class WideJson(JsonEncoder):
 
     def __init__(self, answer: Answer, next_cursor: str | None) -> None:
         super().__init__(answer, next_cursor)
-        self._across = Across(answer)
+        self._across = Across(answer, owners=False)
 
     def begin(self) -> bytes:
         """Write the decision, the names of the columns, and open the rows."""
@@ -51,7 +51,7 @@ class WideNdjson(NdjsonEncoder):
 
     def __init__(self, answer: Answer, next_cursor: str | None) -> None:
         super().__init__(answer, next_cursor)
-        self._across = Across(answer)
+        self._across = Across(answer, owners=False)
 
     def rows(self, batch: pa.RecordBatch) -> bytes:
         """Write rows, each an object in a line of its own."""
@@ -64,11 +64,11 @@ class WideNdjson(NdjsonEncoder):
 
 
 class WideCsv(CsvEncoder):
-    """A row a line; no unit stands in it, but in the segments' streams."""
+    """A row a line, with the owner of each value; the units stand above it as comments, or at the segments' address."""
 
     def __init__(self, answer: Answer, *, comments: bool) -> None:
         super().__init__(answer, comments=comments)
-        self._across = Across(answer)
+        self._across = Across(answer, owners=True)
 
     def begin(self) -> bytes:
         """Write the names of the columns, below the comments."""
@@ -88,27 +88,28 @@ class WideArrow(ArrowEncoder):
     """The table of the axis, with the decision in its metadata."""
 
     def __init__(self, answer: Answer) -> None:
-        super().__init__(answer, table=Across(answer))
+        super().__init__(answer, table=Across(answer, owners=True))
 
 
 class WideParquet(ParquetEncoder):
     """The table of the axis; a row group ends where any stream comes to another segment."""
 
     def __init__(self, answer: Answer) -> None:
-        super().__init__(answer, table=Across(answer))
+        across = Across(answer, owners=True)
+        super().__init__(answer, table=across)
+        self._segments = across.segments
         self._numbers: dict[str, int] = {}
 
     def rows(self, batch: pa.RecordBatch) -> bytes:
         """Keep rows until a group is full or a segment ends."""
         whole = self._table.batch(batch)
         changes = np.zeros(len(whole), dtype=np.bool_)
-        for name in whole.schema.names:
-            if name.endswith(".segment"):
-                there = np.flatnonzero(whole.column(name).is_valid().to_numpy(zero_copy_only=False))
-                numbers = whole.column(name).drop_null().to_numpy(zero_copy_only=False)
-                if len(numbers):
-                    changes[there] |= np.diff(numbers, prepend=self._numbers.get(name, numbers[0])) != 0
-                    self._numbers[name] = int(numbers[-1])
+        for name in self._segments:
+            there = np.flatnonzero(whole.column(name).is_valid().to_numpy(zero_copy_only=False))
+            numbers = whole.column(name).drop_null().to_numpy(zero_copy_only=False)
+            if len(numbers):
+                changes[there] |= np.diff(numbers, prepend=self._numbers.get(name, numbers[0])) != 0
+                self._numbers[name] = int(numbers[-1])
         cuts = sorted({0, *np.flatnonzero(changes).tolist(), len(whole)})
         for start, until in pairwise(cuts):
             self._file.add(whole[start:until], anew=bool(changes[start]))

@@ -42,8 +42,8 @@ class Table:
 
     def __init__(self, answer: Answer) -> None:
         by_key = {stream.key: stream for stream in answer.streams}
-        self._streams, self._stream = _numbered([by_key[one.stream].reference for one in answer.segments])
-        self._owners, self._owner = _numbered([one.owner for one in answer.segments])
+        self._streams, self._stream = numbered([by_key[one.stream].reference for one in answer.segments])
+        self._owners, self._owner = numbered([one.owner for one in answer.segments])
         self._segments = pa.array(range(len(answer.segments)), pa.int32())
         units = {stream.unit for stream in answer.streams}
         unit = {"unit": units.pop()} if len(units) == 1 else None
@@ -83,7 +83,8 @@ def ended(ending: Ending | None) -> Mapping[str, bytes]:
     return {} if ending is None else {"fieldlab.end": orjson.dumps({"rows": ending.rows, "origins": ending.written()})}
 
 
-def _numbered(names: list[str]) -> tuple[pa.StringArray, "np.ndarray[tuple[int], np.dtype[np.int32]]"]:
+def numbered(names: list[str]) -> tuple[pa.StringArray, "np.ndarray[tuple[int], np.dtype[np.int32]]"]:
+    """Give the different names, and for each name its place among them."""
     different = list(dict.fromkeys(names))
     places = {name: place for place, name in enumerate(different)}
     return pa.array(different, pa.string()), np.array([places[name] for name in names], dtype=np.int32)

@@ -193,7 +193,7 @@ class MeasurementsQuery(StreamsQuery):
         Layout,
         Field(
             description="`long`: a value a row. `wide`: all streams on one time axis, a column a stream "
-            "with the segment of each value beside it."
+            "with the segment of each value beside it, and its owner in CSV, Arrow and Parquet."
         ),
     ] = Layout.LONG
     limit: Annotated[

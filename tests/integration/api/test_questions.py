@@ -19,6 +19,7 @@ pytestmark = pytest.mark.parametrize("engine_server", [EngineName.TIMESCALEDB], 
 
 FORMATS = ["json", "ndjson", "csv", "arrow", "parquet"]
 WIDE = ["time", CURRENT, f"{CURRENT}.segment", STATE, f"{STATE}.segment"]
+WIDE_WITH_OWNERS = [*WIDE[:2], f"{CURRENT}.owner", *WIDE[2:4], f"{STATE}.owner", WIDE[4]]
 Table = list[dict[str, Any]]
 
 
@@ -56,7 +57,13 @@ def read(answer: httpx.Response, format_: str) -> tuple[list[str], Table]:
 def _cell(name: str, cell: str) -> object:
     if cell == "":
         return None
-    return cell if name in {"time", STATE} else int(cell) if name.endswith(".segment") else float(cell)
+    return (
+        cell
+        if name in {"time", STATE} or name.endswith(".owner")
+        else int(cell)
+        if name.endswith(".segment")
+        else float(cell)
+    )
 
 
 def _arrow(given: pa.Table) -> tuple[list[str], Table]:
@@ -138,14 +145,20 @@ async def test_a_trial_gives_its_streams_for_its_time_and_to_strangers_nothing(l
 @pytest.mark.parametrize("format_", FORMATS)
 async def test_one_time_axis_has_a_column_a_stream_and_its_segment(lab: Floor, format_: str) -> None:
     asked = {"stream": [CURRENT, STATE], "from_": str(Instant(NINE - 11 * SECOND)), "until": str(Instant(NINE + 2))}
+    owned = format_ not in {"json", "ndjson"}
     columns, rows = read(await ask(lab, "sme-b", layout="wide", format=format_, **asked), format_)
-    assert columns == WIDE
-    assert [tuple(row.values()) for row in rows] == [
+    assert columns == (WIDE_WITH_OWNERS if owned else WIDE)
+    assert [tuple(row[name] for name in WIDE) for row in rows] == [
         (str(NINE), 3600.0, 0, "EXECUTE", 1),
         (str(Instant(NINE + 1)), -2.0, 0, None, None),
     ]
+    if owned:
+        assert [(row[f"{CURRENT}.owner"], row[f"{STATE}.owner"]) for row in rows] == [
+            ("sme-b", "sme-b"),
+            ("sme-b", None),
+        ]
     _, rows = read(await ask(lab, "sme-a", layout="wide", format=format_, **asked), format_)
-    assert [tuple(row.values()) for row in rows] == [
+    assert [tuple(row[name] for name in WIDE) for row in rows] == [
         (str(Instant(NINE - 10 * SECOND)), 3590.0, 0, "EXECUTE", 1),
         (str(Instant(NINE - 1)), -1.0, 0, None, None),
     ]
