@@ -113,9 +113,14 @@ def _overhead(engine: Engine) -> Mapping[str, float]:
             row = {"stream": streams[6], "start": hour.start.datetime(), "until": hour.until.datetime()}
             rows = {"streams": streams, "start": whole.start.datetime(), "until": whole.until.datetime()}
             _same(readers.owned(neighbour, narrow), len(readers.bare(_BARE, row)))
+            _same(readers.owned(reader, narrow), len(readers.bare(_BARE, row)))
             _same(readers.owned(reader, wide), len(readers.bare(_BARE_BUCKETS, rows)))
             narrowly = alternate(
-                {"owned": lambda: readers.owned(neighbour, narrow), "bare": lambda: readers.bare(_BARE, row)},
+                {
+                    "owned": lambda: readers.owned(neighbour, narrow),
+                    "agreed": lambda: readers.owned(reader, narrow),
+                    "bare": lambda: readers.bare(_BARE, row),
+                },
                 rounds=10 * ROUNDS,
             )
             widely = alternate(
@@ -126,6 +131,7 @@ def _overhead(engine: Engine) -> Mapping[str, float]:
             readers.close()
     return {
         "query.ownership_overhead_narrow": narrowly["owned"] / narrowly["bare"],
+        "query.ownership_overhead_agreed": narrowly["agreed"] / narrowly["bare"],
         "query.ownership_overhead_wide": widely["owned"] / widely["bare"],
     }
 
@@ -156,6 +162,11 @@ EXPERIMENTS: Final = (
             Figure(
                 name="query.ownership_overhead_narrow",
                 meaning="one stream-hour through ownership ÷ the same rows straight from the table",
+                most=1.2,
+            ),
+            Figure(
+                name="query.ownership_overhead_agreed",
+                meaning="the same hour as another's, under one of 100 agreements ÷ the same rows from the table",
                 most=1.2,
             ),
             Figure(

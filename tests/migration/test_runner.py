@@ -92,6 +92,7 @@ def test_a_server_that_is_away_is_said_to_be() -> None:
         migrate("postgresql://nobody@127.0.0.1:1/none")
 
 
+@pytest.mark.usefixtures("database_template")  # whose making creates the roles
 def test_an_administrator_who_is_no_superuser_is_told_what_stays_open(blank_database: Database) -> None:
     name = blank_database.name
     with psycopg.connect(blank_database.admin, autocommit=True) as connection:
