@@ -110,6 +110,26 @@ def test_no_more_is_read_than_was_noted(
             assert found(attacker, statement, read_) <= (0 if "latest" in statement else most)
 
 
+@pytest.mark.parametrize("statement", READS.values(), ids=READS)
+def test_the_entry_of_a_live_answer_opens_nothing_else(
+    floor: Floor, attacker: psycopg.Connection, tenure: int, statement: str
+) -> None:
+    """Its stretches may reach beyond the tenures that it names, so its owners may be others than those of the rows."""
+    with psycopg.connect(floor.database.admin) as admin:
+        row = admin.execute(
+            "SELECT id FROM fieldlab.tenure WHERE stream_id = %s AND until = %s", [floor.streams[CURRENT], str(MONDAY)]
+        ).fetchone()
+    assert row is not None
+    whole = asked(floor, tenure)
+    for named in (tenure, row[0]):
+        noted = {**whole, "id": uuid4(), "tenures": [named]}
+        with attacker.transaction():
+            bind(attacker, floor)
+            attacker.execute(NOTE.replace("'measurements'", "'live'").encode(), noted)
+            with pytest.raises(DENIED, match="not in the ledger"), attacker.transaction():
+                found(attacker, statement, whole)
+
+
 @pytest.mark.parametrize("forged", ["", "x", "'", str(UUID(int=7)), "0" * 36, f"{UUID(int=7)} "])
 def test_a_forged_name_of_an_entry_opens_nothing(
     floor: Floor, attacker: psycopg.Connection, tenure: int, forged: str
