@@ -10,6 +10,7 @@ from api.answers.encoder import Ending
 from api.answers.segments import head
 from fieldlab.readings.instant import Instant
 from fieldlab.storage.columns import ints
+from fieldlab.storage.newest import Newest
 from fieldlab.storage.selection import Answer
 
 _FEW: Final = 8
@@ -79,6 +80,23 @@ def _number(value: object) -> object:
     if not isinstance(value, float) or not value or abs(value) >= _EXACT or not value.is_integer():
         return 0 if value == 0 and str(value) == "0.0" else value
     return int(value)
+
+
+def write_newest(newest: Newest) -> bytes:
+    """Write an answer of a sample a segment at once."""
+    ids = {stream.key: str(stream.id) for stream in newest.streams}
+    rows = [
+        [
+            str(sample.time),
+            ids[segment.stream],
+            _number(sample.value) if sample.text is None else sample.text,
+            sample.status,
+            segment.number,
+        ]
+        for segment, sample in zip(newest.segments, newest.samples, strict=True)
+    ]
+    columns = ["time", "stream", "value", "status", "segment"]
+    return orjson.dumps({**head(newest), "columns": columns, "rows": rows, "next": None})
 
 
 def write_head(answer: Answer, next_cursor: str | None) -> bytes:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from api.answers.as_arrow import ArrowEncoder
 from api.answers.as_csv import CsvEncoder
-from api.answers.as_json import JsonEncoder
+from api.answers.as_json import JsonEncoder, write_newest
 from api.answers.as_ndjson import NdjsonEncoder
 from api.answers.as_parquet import ParquetEncoder
 from api.answers.as_wide import WideArrow, WideCsv, WideJson, WideNdjson, WideParquet
@@ -17,6 +17,7 @@ from api.answers.media import Format, Medium
 from api.answers.tally import Tally, Tell
 from api.ear import Ear
 from fieldlab.ownership.access import Checkpoint, EndKind
+from fieldlab.storage.newest import Newest
 from fieldlab.storage.selection import Answer, Layout
 
 _WHOLE: Final = 4096
@@ -41,11 +42,7 @@ def respond(
     `checkpoint` is the ledger's newest one.
     """
     answer = replace(answer, checkpoint=checkpoint)
-    headers = {"Link": f'<{decision}>; rel="describedby"; type="application/json"', "Vary": "Accept, Accept-Encoding"}
-    if next_ is not None:
-        headers["Link"] += f', <{next_}>; rel="next"'
-    if medium.format is not Format.JSON:
-        headers["Content-Disposition"] = f'attachment; filename="measurements.{medium.said}"'
+    headers = _headers(medium, decision, next_)
     encode = encoder_of if layout is Layout.LONG else wide_encoder_of
     encoder = encode(answer, medium, next_cursor)
     if answer.rest is None and len(answer.rows) <= _WHOLE:
@@ -55,6 +52,34 @@ def respond(
         tally.end(EndKind.ANSWERED)
         return Response(body, headers=headers, media_type=medium.content_type)
     return Delivery(answer, encoder, Tally(answer, tell), ear, headers=headers, media_type=medium.content_type)
+
+
+def respond_newest(
+    newest: Newest, medium: Medium, *, tell: Tell, ear: Ear, checkpoint: Checkpoint, decision: str
+) -> Response:
+    """Write an answer of a sample a segment in a medium, as `respond` does; as JSON at once if nothing is to tell."""
+    if newest.access is not None or medium.format is not Format.JSON:
+        return respond(
+            newest.answer(),
+            medium,
+            tell=tell,
+            ear=ear,
+            checkpoint=checkpoint,
+            next_cursor=None,
+            next_=None,
+            decision=decision,
+        )
+    body = write_newest(replace(newest, checkpoint=checkpoint))
+    return Response(body, headers=_headers(medium, decision, None), media_type=medium.content_type)
+
+
+def _headers(medium: Medium, decision: str, next_: str | None) -> dict[str, str]:
+    headers = {"Link": f'<{decision}>; rel="describedby"; type="application/json"', "Vary": "Accept, Accept-Encoding"}
+    if next_ is not None:
+        headers["Link"] += f', <{next_}>; rel="next"'
+    if medium.format is not Format.JSON:
+        headers["Content-Disposition"] = f'attachment; filename="measurements.{medium.said}"'
+    return headers
 
 
 def encoder_of(answer: Answer, medium: Medium, next_cursor: str | None) -> Encoder:

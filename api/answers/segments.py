@@ -6,13 +6,14 @@ from fieldlab.assets.asset import Stream
 from fieldlab.ownership.access import Checkpoint
 from fieldlab.ownership.segment import Basis, Segment, Shape
 from fieldlab.readings.duration import format_duration
+from fieldlab.storage.newest import Newest
 from fieldlab.storage.selection import Answer
 
 Document = dict[str, Any]
 """A JSON object on its way out; see `api.models.answer` for what stands in it."""
 
 
-def head(answer: Answer) -> Document:
+def head(answer: Answer | Newest) -> Document:
     """Give what stands before the rows: the moment of the decision, the streams, the segments and a checkpoint."""
     ids = {stream.key: str(stream.id) for stream in answer.streams}
     return {

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.answers.media import choose
-from api.answers.response import respond
+from api.answers.response import respond_newest
 from api.desk import AtDesk
 from api.direct import DirectRoute
 from api.guarded import Caller, guarded_router
@@ -34,15 +34,13 @@ def router() -> APIRouter:
         medium = choose(query.format, request.headers.get("accept"))
         ask = query.ask(request.headers.get("data-purpose"), medium)
         async with refusals_noted(scope, desk):
-            answer = await read.latest(scope, desk.pool, query.wanted(), ask)
-        return respond(
-            answer,
+            newest = await read.latest(scope, desk.pool, query.wanted(), ask)
+        return respond_newest(
+            newest,
             medium,
             tell=desk.ends.add,
             ear=desk.ear,
             checkpoint=desk.ends.checkpoint,
-            next_cursor=None,
-            next_=None,
             decision=query.address("/v1/latest"),
         )
 

@@ -221,19 +221,18 @@ def _decided(
 
 def _streams(wanted: StreamsOf | Sequence[str], row: Any) -> tuple[Stream, ...]:  # noqa: ANN401 - a row of the decision
     if not isinstance(wanted, StreamsOf):
-        return chosen(wanted, row.streams)
+        return chosen(wanted, map(stream_of, orjson.loads(row.streams)))
     if not row.asset_is_there:
         raise NotFound(f"There is no asset {wanted.asset!r}; GET /v1/assets lists those you can see.")
-    return tuple(sorted(map(_stream, orjson.loads(row.streams)), key=lambda stream: stream.name))
+    return tuple(sorted(map(stream_of, orjson.loads(row.streams)), key=lambda stream: stream.name))
 
 
-def chosen(references: Sequence[str], written: str) -> tuple[Stream, ...]:
-    """Give the streams that are asked for, each once, of those that the database found, as it writes them.
+def chosen(references: Sequence[str], found: Iterable[Stream]) -> tuple[Stream, ...]:
+    """Give the streams that are asked for, in that order, each once, of those that the database found.
 
     Raises NotFound for one that is not there or hidden.
     """
-    found = [_stream(columns) for columns in orjson.loads(written)]
-    known = {str(stream.id): stream for stream in found} | {stream.reference: stream for stream in found}
+    known = {name: stream for stream in found for name in (stream.reference, str(stream.id))}
     asked: dict[int, Stream] = {}
     for reference in references:
         match = known.get(reference) or known.get(str(uuid_of(reference)))
@@ -243,11 +242,12 @@ def chosen(references: Sequence[str], written: str) -> tuple[Stream, ...]:
     return tuple(asked.values())
 
 
-def _stream(columns: Sequence[Any]) -> Stream:
+def stream_of(columns: Sequence[Any]) -> Stream:
+    """Read a stream as the database writes it; its id may be a text."""
     key, id_, asset, name, kind, unit, quantity, semantic_id, description, nature = columns
     return Stream(
         key=key,
-        id=UUID(id_),
+        id=id_ if isinstance(id_, UUID) else UUID(id_),
         asset=asset,
         name=name,
         kind=Kind(kind),

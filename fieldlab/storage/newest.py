@@ -1,17 +1,18 @@
-"""One sample of each stream: the newest, or the one in force at a time; each row is a segment of its own.
+"""One sample of each stream: the newest, or the one in force at a time; each is a segment of its own.
 
 A reader's own newest values, where nothing of them is open to it under an agreement, come in one statement, which
-binds, decides, notes and reads; everything else takes the decision first.
+decides, reads and notes; everything else takes the decision first.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
-from uuid import UUID, uuid4
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 import pyarrow as pa
 
 from fieldlab.assets.asset import Kind, Stream
-from fieldlab.ownership.access import Access
+from fieldlab.ownership.access import NOTHING_SEALED, Access, Checkpoint
 from fieldlab.ownership.decision import OWN, Ask
 from fieldlab.ownership.interval import ALWAYS, Interval
 from fieldlab.ownership.scope import ReadScope
@@ -20,13 +21,14 @@ from fieldlab.readings.instant import Instant
 from fieldlab.readings.origin import origin_of
 from fieldlab.readings.status import shown
 from fieldlab.storage.columns import TIME, instants, sample_schema
-from fieldlab.storage.deciding import Decided, borrowed, chosen, named
+from fieldlab.storage.deciding import Decided, borrowed, chosen, named, stream_of
 from fieldlab.storage.pool import Pool
 from fieldlab.storage.selection import Answer
 
 _OWN: Final = """
-    SELECT decided_at, streams, keys, tenures, owners, trials, times, readings, texts, statuses, origins
-    FROM visible.own_latest(%(presented)s, %(ids)s, %(assets)s, %(names)s, %(entry)s, %(asked)s::jsonb, %(purpose)s)
+    SELECT decided_at, key, id, asset, name, kind, unit, quantity, semantic_id, description, nature,
+           tenure, owner, trial, NULL::uuid, time, value, text, status, origin
+    FROM visible.own_latest(%(presented)s, %(ids)s, %(assets)s, %(names)s, %(purpose)s)
 """
 """The reader's own newest samples, noted with their rows; no row where another right, or none, comes into play."""
 
@@ -42,49 +44,86 @@ _IN_FORCE: Final = """
 """
 """The sample of each stream that is in force at a time, within the tenure of that time."""
 
-_ASKED: Final = f'{{"from": "{ALWAYS.start}", "until": "{ALWAYS.until}"}}'
+
 _OWN_BASIS: Final[Mapping[UUID | None, Basis]] = {None: OWN}
+_STREAM_ENDS: Final = 11
+"""Columns of a row of one's own that tell its stream; those of a row on a decision follow, but for its stream."""
+
+_TIME: Final = 5
 
 
-async def own(scope: ReadScope, pool: Pool, references: Sequence[str], ask: Ask) -> Answer | None:
+class Sample(NamedTuple):
+    """One measurement: a number or a text, or neither."""
+
+    time: Instant
+    value: float | None
+    text: str | None
+    status: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Newest:
+    """The streams that were asked for, and for each segment its one sample, in the same order.
+
+    `access` is its entry in the ledger, whose end is still to be told; None where the entry knows its rows already.
+    """
+
+    decided_at: Instant
+    interval: Interval
+    streams: tuple[Stream, ...]
+    segments: tuple[Segment, ...]
+    samples: tuple[Sample, ...]
+    access: Access | None
+    checkpoint: Checkpoint = NOTHING_SEALED
+
+    def answer(self) -> Answer:
+        """Give the same in columns."""
+        columns = {
+            "time": pa.array([sample.time for sample in self.samples], pa.int64()).view(TIME),
+            "value": pa.array([sample.value for sample in self.samples], pa.float64()),
+            "text": pa.array([sample.text for sample in self.samples], pa.string()),
+            "status": pa.array([sample.status for sample in self.samples], pa.uint16()),
+            "origin": pa.array([origin for segment in self.segments for origin in segment.origins or ()], pa.int8()),
+            "segment": pa.array([segment.number for segment in self.segments], pa.int32()),
+        }
+        schema = sample_schema(with_text=any(stream.kind is Kind.TEXT for stream in self.streams))
+        return Answer(
+            decided_at=self.decided_at,
+            interval=self.interval,
+            streams=self.streams,
+            segments=self.segments,
+            rows=pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema),
+            access=self.access,
+            checkpoint=self.checkpoint,
+        )
+
+
+async def own(scope: ReadScope, pool: Pool, references: Sequence[str], ask: Ask) -> Newest | None:
     """Answer the newest values of streams in one trip where all are there and only the reader's own; else None.
 
     The access is noted with its rows, so no end of it is told.
     """
-    named_ = named(references)
-    if len(named_["ids"]) + len(named_["assets"]) != len(references):
+    names = named(references)
+    if len(names["ids"]) + len(names["assets"]) != len(references):
         return None
-    asked = {
-        **named_,
-        "presented": scope.credential.digest,
-        "entry": uuid4(),
-        "asked": _ASKED,
-        "purpose": ask.purpose,
-    }
+    asked = {**names, "presented": scope.credential.digest, "purpose": ask.purpose}
     async with borrowed(pool) as connection, connection.cursor(binary=True) as cursor:
         await cursor.execute(_OWN, asked)
-        row = await cursor.fetchone()
-    if row is None:
+        rows = await cursor.fetchall()
+    if not rows:
         return None
-    decided_at, found, keys, tenures, owners, trials, *samples = row
-    streams = chosen(references, found)
-    order = {stream.key: place for place, stream in enumerate(streams)}
-    rows = [
-        (key, tenure, owner, trial, None, *sample)
-        for key, tenure, owner, trial, *sample in zip(
-            *(column or () for column in (keys, tenures, owners, trials, *samples)), strict=True
-        )
-    ]
-    rows.sort(key=lambda one: order[one[0]])
-    return _answer(decided_at, ALWAYS, streams, _OWN_BASIS, rows, until=None, access=None)
+    streams = chosen(references, [stream_of(row[1:_STREAM_ENDS]) for row in rows])
+    by_stream = {row[1]: (row[1], *row[_STREAM_ENDS:]) for row in rows if row[_STREAM_ENDS] is not None}
+    newest = [by_stream[stream.key] for stream in streams if stream.key in by_stream]
+    return _newest(rows[0][0], ALWAYS, streams, newest, bases=_OWN_BASIS, until=None, access=None)
 
 
-async def latest(decided: Decided) -> Answer:
+async def latest(decided: Decided) -> Newest:
     """Answer the newest readable value of each stream on a decision."""
     return _decided(decided, await decided.read(_LATEST, _single(decided)), until=None)
 
 
-async def in_force(decided: Decided, moment: Instant, *, good_only: bool) -> Answer:
+async def in_force(decided: Decided, moment: Instant, *, good_only: bool) -> Newest:
     """Answer the value of each stream that is in force at a moment, on a decision."""
     asked = {**_single(decided), "at": moment, "good_only": good_only}
     return _decided(decided, await decided.read(_IN_FORCE, asked), until=Instant(moment + 1))
@@ -99,53 +138,52 @@ def _single(decided: Decided) -> dict[str, object]:
     }
 
 
-def _decided(decided: Decided, found: Sequence[tuple[Any, ...]], *, until: Instant | None) -> Answer:
-    times = instants([row[5] for row in found]).tolist()
-    rows = [(*row[:5], Instant(time), *row[6:]) for row, time in zip(found, times, strict=True)]
+def _decided(decided: Decided, found: Sequence[tuple[Any, ...]], *, until: Instant | None) -> Newest:
+    times = instants([row[_TIME] for row in found]).tolist()
+    rows = [(*row[:_TIME], Instant(time), *row[_TIME + 1 :]) for row, time in zip(found, times, strict=True)]
     bases = {segment.basis.agreement: segment.basis for segment in decided.segments}
-    return _answer(
-        decided.decided_at, decided.interval, decided.streams, bases, rows, until=until, access=decided.access
+    return _newest(
+        decided.decided_at,
+        decided.interval,
+        decided.streams,
+        rows,
+        bases=bases,
+        until=until,
+        access=decided.access,
     )
 
 
-def _answer(
+def _newest(
     decided_at: Instant,
     interval: Interval,
     streams: tuple[Stream, ...],
-    bases: Mapping[UUID | None, Basis],
-    newest: Sequence[tuple[Any, ...]],
+    rows: Sequence[tuple[Any, ...]],
     *,
+    bases: Mapping[UUID | None, Basis],
     until: Instant | None,
     access: Access | None,
-) -> Answer:
-    """Make an answer of one sample a stream, each a segment until a moment, or for its own moment."""
-    segments = tuple(
-        Segment(
-            number=number,
-            stream=stream,
-            interval=Interval(start=time, until=until or Instant(time + 1)),
-            tenure=tenure,
-            owner=owner,
-            trial=trial,
-            basis=bases[agreement],
-            origins=(origin_of(origin),),
-        )
-        for number, (stream, tenure, owner, trial, agreement, time, *_, origin) in enumerate(newest)
-    )
-    columns = {
-        "time": pa.array([row[5] for row in newest], pa.int64()).view(TIME),
-        "value": pa.array([row[6] for row in newest], pa.float64()),
-        "text": pa.array([row[7] for row in newest], pa.string()),
-        "status": pa.array([shown(row[8]) for row in newest], pa.uint16()),
-        "origin": pa.array([origin_of(row[9]) for row in newest], pa.int8()),
-        "segment": pa.array(range(len(newest)), pa.int32()),
-    }
-    schema = sample_schema(with_text=any(stream.kind is Kind.TEXT for stream in streams))
-    return Answer(
+) -> Newest:
+    """Make a segment of each row, until a moment, or for the moment of its sample alone."""
+    return Newest(
         decided_at=decided_at,
         interval=interval,
         streams=streams,
-        segments=segments,
-        rows=pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema),
+        segments=tuple(
+            Segment(
+                number=number,
+                stream=stream,
+                interval=Interval(start=time, until=until or Instant(time + 1)),
+                tenure=tenure,
+                owner=owner,
+                trial=trial,
+                basis=bases[agreement],
+                origins=(origin_of(origin),),
+            )
+            for number, (stream, tenure, owner, trial, agreement, time, *_, origin) in enumerate(rows)
+        ),
+        samples=tuple(
+            Sample(time=time, value=value, text=text, status=shown(status))
+            for *_, time, value, text, status, _origin in rows
+        ),
         access=access,
     )

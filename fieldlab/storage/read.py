@@ -28,6 +28,7 @@ from fieldlab.storage import buckets, chart, newest, samples
 from fieldlab.storage.columns import ints, origins_in, sample_batch
 from fieldlab.storage.deciding import Decided, Question, deciding
 from fieldlab.storage.filled import FilledLeft, Filling
+from fieldlab.storage.newest import Newest
 from fieldlab.storage.pool import Pool
 from fieldlab.storage.samples import Wish
 from fieldlab.storage.selection import Answer, Layout, Position, Rest, Selection, StatusFilter, Wanted
@@ -57,7 +58,8 @@ async def measurements(scope: ReadScope, pool: Pool, selection: Selection) -> An
     )
     async with deciding(scope, pool, question) as decided:
         if selection.as_of is not None:
-            return await newest.in_force(decided, selection.as_of, good_only=selection.status is StatusFilter.GOOD)
+            good_only = selection.status is StatusFilter.GOOD
+            return (await newest.in_force(decided, selection.as_of, good_only=good_only)).answer()
         if selection.points is not None:
             rows = await chart.chart(decided, selection, selection.points)
             return _answer(decided, rows, origins_in(rows))
@@ -83,7 +85,7 @@ async def decision(scope: ReadScope, pool: Pool, selection: Selection) -> Answer
         return _answer(decided, sample_batch((), with_text=False), None)
 
 
-async def latest(scope: ReadScope, pool: Pool, streams: Wanted, ask: Ask = NOTHING_SAID) -> Answer:
+async def latest(scope: ReadScope, pool: Pool, streams: Wanted, ask: Ask = NOTHING_SAID) -> Newest:
     """Answer the newest readable value of each stream, one segment a row; a stream without a value has no row.
 
     Nothing is newest below a resolution floor. Raises NotFound for a stream that is not there or hidden,

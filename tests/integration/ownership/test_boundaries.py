@@ -73,7 +73,8 @@ class TestTheSampleOnTheHandOver:
 
     async def test_is_the_latest_value_of_its_owner_only(self, floor: Floor) -> None:
         newest = {
-            who: await read.latest(floor.scopes[who], floor.pool, (CURRENT,)) for who in ("sme-a", "sme-b", "lab")
+            who: (await read.latest(floor.scopes[who], floor.pool, (CURRENT,))).answer()
+            for who in ("sme-a", "sme-b", "lab")
         }
         assert values(newest["sme-a"]) == [0.0]
         assert values(newest["sme-b"]) == [2.0]
@@ -131,7 +132,7 @@ async def test_a_late_sample_lands_with_whoever_owned_the_machine_then(floor: Fl
 
 async def test_latest_after_a_tenure_ended_is_the_last_of_that_tenure(floor: Floor) -> None:
     floor.store(STATE, [(Instant(MONDAY + SECOND), "milling"), (Instant(WEDNESDAY + SECOND), "idle")])
-    newest = await read.latest(floor.scopes["sme-a"], floor.pool, (STATE,))
+    newest = (await read.latest(floor.scopes["sme-a"], floor.pool, (STATE,))).answer()
     assert values(newest) == ["milling"]
 
 

@@ -9,13 +9,12 @@ from fieldlab.errors import NotFound
 from fieldlab.ownership.access import AccessKind, Leaf
 from fieldlab.readings.instant import MINUTE, Instant
 from fieldlab.storage import ledger, read, sealing
-from fieldlab.storage.columns import ints
 from tests.integration.ownership.floor import CURRENT, JOINT, MONDAY, STATE, Floor
 from tests.integration.ownership.pact import pact, writing
 
 OWN = """
     SELECT * FROM visible.own_latest(%(presented)s, '{}', ARRAY[split_part(%(stream)s, '.', 1)],
-                                     ARRAY[split_part(%(stream)s, '.', 2)], %(entry)s, '{}', NULL)
+                                     ARRAY[split_part(%(stream)s, '.', 2)], NULL)
 """
 
 
@@ -38,7 +37,7 @@ async def test_the_entry_of_ones_own_newest_values_tells_their_rows_at_once(meas
     assert answer.access is None
     (leaf,) = await leaves(measured, "sme-a")
     assert (leaf.said["kind"], leaf.said["outcome"]) == (AccessKind.LATEST, "answered")
-    assert leaf.said["rows"] == len(answer.rows) == 2
+    assert leaf.said["rows"] == len(answer.samples) == 2
     assert sorted(leaf.said["question"]["streams"]) == sorted([STATE, CURRENT])
 
 
@@ -48,7 +47,7 @@ async def test_rows_come_in_the_order_asked_each_a_segment_of_its_own(measured: 
     assert [segment.stream for segment in answer.segments] == [
         key for key in keys if key in {segment.stream for segment in answer.segments}
     ]
-    assert ints(answer.rows, "segment").tolist() == list(range(len(answer.rows)))
+    assert [segment.number for segment in answer.segments] == list(range(len(answer.samples)))
 
 
 async def test_a_stream_asked_twice_is_answered_and_noted_once(measured: Floor) -> None:
@@ -67,7 +66,7 @@ async def test_what_is_hidden_is_not_there_and_nothing_is_noted(measured: Floor)
 async def test_the_statement_gives_and_notes_nothing_for_anybody_else(measured: Floor) -> None:
     with psycopg.connect(measured.database.api, autocommit=True) as attacker:
         for presented, stream in ((b"nobody", CURRENT), (measured.scopes["sme-a"].credential.digest, JOINT)):
-            asked = {"presented": presented, "stream": stream, "entry": uuid4()}
+            asked = {"presented": presented, "stream": stream}
             assert attacker.execute(OWN, asked).fetchall() == []
     assert await leaves(measured, "sme-a") == []
 
@@ -76,8 +75,8 @@ async def test_what_an_agreement_opens_is_not_read_as_ones_own(measured: Floor) 
     await writing(measured)
     await pact(measured)
     with psycopg.connect(measured.database.api, autocommit=True) as attacker:
-        asked = {"presented": measured.scopes["outsider"].credential.digest, "stream": CURRENT, "entry": uuid4()}
+        asked = {"presented": measured.scopes["outsider"].credential.digest, "stream": CURRENT}
         assert attacker.execute(OWN, asked).fetchall() == []
     answer = await read.latest(measured.scopes["outsider"], measured.pool, (CURRENT,))
     assert answer.access is not None
-    assert len(answer.rows) == 1
+    assert len(answer.samples) == 1

@@ -168,7 +168,7 @@ async def test_first_last_and_latest_are_not_for_it(lab: Floor) -> None:
     stream = await catalogue.stream(scope, lab.engine, CURRENT)
     assert (stream.first, stream.last) == (None, None)
     newest = await read.latest(scope, lab.pool, (CURRENT,))
-    assert (len(newest.rows), newest.segments) == (0, ())
+    assert (newest.samples, newest.segments) == ((), ())
 
 
 async def test_a_known_hole_is_told_in_whole_buckets(lab: Floor) -> None:
