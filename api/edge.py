@@ -3,12 +3,12 @@
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import quote
 from uuid import uuid4
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.answers.delivery import BrokenOff
@@ -21,7 +21,7 @@ _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 HEADERS: Final = "headers"
 """Stands in the state of a request for headers that its answer gets, whatever it will be."""
 
-_EVERYWHERE: Final[Mapping[str, str]] = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
+_EVERYWHERE: Final = ((b"cache-control", b"private, no-store"), (b"x-content-type-options", b"nosniff"))
 
 
 class Edge:
@@ -46,12 +46,7 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                for name, value in scope["state"].get(HEADERS, {}).items():
-                    headers[name] = value
-                for name, value in _EVERYWHERE.items():
-                    headers.setdefault(name, value)
+                message["headers"] = _with_ours(message["headers"], request_id, scope["state"].get(HEADERS, {}))
             await send(message)
 
         try:
@@ -70,3 +65,14 @@ class Edge:
                 self._metrics.count(scope["method"], scope["state"].get(TEMPLATE), status, took)
             path = quote(scope["path"])
             _log.info("%s %s %s %.1f ms request=%s", scope["method"], path, status, took * 1000, request_id)
+
+
+def _with_ours(
+    headers: Iterable[tuple[bytes, bytes]], request_id: str, more: Mapping[str, str]
+) -> list[tuple[bytes, bytes]]:
+    """Add the headers that every answer has, unless it says otherwise, and those of this one."""
+    said = [*headers]
+    names = {name for name, _ in said}
+    ours = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in more.items()]
+    everywhere = [pair for pair in _EVERYWHERE if pair[0] not in names]
+    return [*said, (b"x-request-id", request_id.encode()), *ours, *everywhere]

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import lru_cache, partial
 from time import monotonic
 from typing import Annotated, Any, Final, get_args, get_origin
 
@@ -14,6 +15,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -26,6 +28,10 @@ from fieldlab.storage import keys
 
 _LONGEST_TOKEN: Final = 8192
 _SAFE: Final = {"GET", "HEAD"}
+_SHORT: Final = 512
+"""Bytes of a query whose parameters are looked through once; what is wrong with longer ones is not remembered."""
+
+_REMEMBERED: Final = 256
 READING: Final = {"/v1/measurements", "/v1/segments"}
 """What is read with POST, because the question is long."""
 
@@ -39,6 +45,7 @@ class GuardedRoute(APIRoute):
         """Wrap the route's own handler."""
         handle = self.way(super().get_route_handler())
         known = parameters(self.dependant)
+        faults = lru_cache(maxsize=_REMEMBERED)(partial(_faults, known))
 
         async def guarded(request: Request) -> Response:
             token = _token(request)
@@ -47,7 +54,9 @@ class GuardedRoute(APIRoute):
                 await desk.issuer.admit(token)
             request.state.scope = await self.who(desk, token)
             _refuse_too_many(request, desk)
-            _refuse_unknown(request, known)
+            text = request.scope["query_string"]
+            if found := faults(text) if len(text) <= _SHORT else _faults(known, text):
+                raise RequestValidationError(found)
             await _refuse_repeated_keys(request)
             if request.method in _SAFE or self.path in READING:
                 return _with_checkpoint(await handle(request), desk)
@@ -68,7 +77,7 @@ class GuardedRoute(APIRoute):
 def _with_checkpoint(answer: Response, desk: Desk) -> Response:
     """Give the newest checkpoint of the access ledger along, for whoever keeps one."""
     newest = desk.ends.checkpoint
-    answer.headers["Ledger-Checkpoint"] = f"{newest.size} {newest.root}"
+    answer.raw_headers.append((b"ledger-checkpoint", f"{newest.size} {newest.root}".encode()))
     return answer
 
 
@@ -160,12 +169,13 @@ def _refuse_too_many(request: Request, desk: Desk) -> None:
         )
 
 
-def _refuse_unknown(request: Request, known: dict[str, bool]) -> None:
-    asked = Counter(name for name, _ in request.query_params.multi_items())
+def _faults(known: dict[str, bool], text: bytes) -> list[dict[str, object]]:
+    """Tell which parameters of a query are not known, or stand there twice."""
+    asked = Counter(name for name, _ in QueryParams(text).multi_items())
     if all(name in known and (known[name] or times == 1) for name, times in asked.items()):
-        return
+        return []
     offered = f"This route takes: {', '.join(known) or 'no parameters'}."
-    faults = [
+    faults: list[dict[str, object]] = [
         {"type": "invalid-input", "loc": ("query", name), "msg": f"There is no such parameter. {offered}"}
         for name in asked
         if name not in known
@@ -175,4 +185,4 @@ def _refuse_unknown(request: Request, known: dict[str, bool]) -> None:
         for name, times in asked.items()
         if name in known and not known[name] and times > 1
     ]
-    raise RequestValidationError(faults)
+    return faults

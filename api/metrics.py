@@ -31,6 +31,7 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         labels = ("method", "route")
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._requests = Counter(
             "fieldlab_requests", "Requests that were answered.", (*labels, "status"), registry=self._registry
         )
@@ -50,9 +51,14 @@ class Metrics:
 
     def count(self, method: str, route: str | None, status: int, seconds: float) -> None:
         """Count a request by the template of its route (None where there is none); status 0 is no answer at all."""
-        labels = (method if method in _METHODS else _OTHER, route or _OTHER)
-        self._requests.labels(*labels, str(status)).inc()
-        self._seconds.labels(*labels).observe(seconds)
+        key = (method if method in _METHODS else _OTHER, route or _OTHER, status)
+        known = self._known.get(key)
+        if known is None:
+            known = self._requests.labels(*key), self._seconds.labels(*key[:2])
+            self._known[key] = known
+        requests, took = known
+        requests.inc()
+        took.observe(seconds)
 
     def written(self) -> bytes:
         """Write all for Prometheus."""

@@ -3,6 +3,7 @@
 import asyncio
 import zlib
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, Protocol
 
 import zstandard
@@ -70,6 +71,7 @@ class _Packed:
         await self._send({**message, "body": body})
 
 
+@lru_cache(maxsize=256)
 def chosen(accepted: str) -> str | None:
     """Choose what the reader prefers of what is offered, zstd where it has no preference; None for no packing."""
     weights: dict[str, float] = {}

@@ -66,4 +66,5 @@ def api(
 
     settings = ApiSettings.load(api_database_url=database_url, api_host=host, api_port=port)
     logging.basicConfig(level=logging.INFO, format=_LINE)
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     run(settings, options_of=options_of)

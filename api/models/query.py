@@ -1,6 +1,7 @@
 """The query for measurements, as parameters of a GET and as the body of a POST."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Self
 from urllib.parse import urlencode
 from uuid import UUID
@@ -119,11 +120,20 @@ class StreamsQuery(BaseModel):
             raise InvalidInput("purpose and the header Data-Purpose differ; state one purpose.")
         return Ask(basis=self.basis, purpose=self.purpose or stated, format=medium.said)
 
+    @cached_property
+    def as_asked(self) -> str:
+        """The query as the parameters of an address, without its format."""
+        given = self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"format"})
+        return urlencode({name: value for name, value in given.items() if value is not None}, doseq=True)
+
     def address(self, path: str, **changes: object) -> str:
         """Write the query as the address of a GET, with some of its parameters changed, without its format.
 
         A query too long for an address leaves the changes alone: they belong to the same body once more.
         """
+        if not changes:
+            whole = f"{path}?{self.as_asked}"
+            return whole if len(whole) <= _LONGEST_ADDRESS else path
         given = self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"format"}) | changes
         whole = _written(path, given)
         return whole if len(whole) <= _LONGEST_ADDRESS else _written(path, changes)

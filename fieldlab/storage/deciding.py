@@ -29,6 +29,7 @@ from fieldlab.ownership.terms import Terms
 from fieldlab.readings.gap import Cause
 from fieldlab.readings.instant import FOREVER, Instant
 from fieldlab.storage import accesses
+from fieldlab.storage.array import array, array_of_names
 from fieldlab.storage.pool import Connection, Pool, counting
 from fieldlab.storage.selection import Last, StreamsOf, StreamsOfTrial, Wanted
 from fieldlab.storage.transaction import reached
@@ -41,7 +42,7 @@ COMMIT: Final = "COMMIT"
 ROLLBACK: Final = "ROLLBACK"
 
 _DECISION: Final = """
-    SELECT * FROM visible.decision(%(presented)s, %(ids)s, %(assets)s, %(names)s, %(of_asset)s,
+    SELECT * FROM visible.decision(%(presented)s, %(ids)s::uuid[], %(assets)s::text[], %(names)s::text[], %(of_asset)s,
                                    %(since)s, %(before)s, %(span)s, %(preview)s)
 """
 """Binds the transaction and tells streams, rights, gaps and agreements."""
@@ -155,13 +156,18 @@ async def _references(scope: ReadScope, connection: Connection, wanted: Wanted) 
             return wanted
 
 
-def named(references: Sequence[str]) -> dict[str, list[Any]]:
-    """Tell ids from pairs of asset and name, as the functions of the database take them."""
-    pairs = [pair for pair in map(split_reference, references) if pair]
+def named(references: Iterable[str]) -> dict[str, object]:
+    """Tell ids from pairs of asset and name, as the functions of the database take them; leave out what is neither."""
+    pairs, ids = [], []
+    for reference in references:
+        if pair := split_reference(reference):
+            pairs.append(pair)
+        elif id_ := uuid_of(reference):
+            ids.append(id_)
     return {
-        "ids": [id_ for id_ in map(uuid_of, references) if id_],
-        "assets": [pair[0] for pair in pairs],
-        "names": [pair[1] for pair in pairs],
+        "ids": array(ids),
+        "assets": array_of_names(asset for asset, _ in pairs),
+        "names": array_of_names(name for _, name in pairs),
     }
 
 

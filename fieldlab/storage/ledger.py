@@ -5,7 +5,7 @@ An entry is written in the transaction of the decision and is sealed some time a
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, LiteralString
 from uuid import UUID
@@ -18,6 +18,7 @@ from fieldlab.ownership import merkle
 from fieldlab.ownership.access import NOTHING_SEALED, Access, AccessKind, Checkpoint, Departure, Leaf, Receipt, Whose
 from fieldlab.ownership.merkle import Cover, Node
 from fieldlab.ownership.scope import ReadScope
+from fieldlab.storage.array import array
 from fieldlab.storage.columns import fetch
 from fieldlab.storage.transaction import Bound, reading
 
@@ -70,12 +71,12 @@ def noting(access: Access) -> dict[str, Any]:
         "kind": access.kind.value,
         "question": json.dumps(access.question, default=str),
         "purpose": access.purpose,
-        "streams": _array(segment.stream for segment in segments),
-        "tenures": _array(segment.tenure for segment in segments),
-        "starts": _array(segment.interval.start for segment in segments),
-        "untils": _array(segment.interval.until for segment in segments),
-        "under": _array(one or "NULL" for one in under) if any(under) else None,
-        "rows": None if access.rows is None else _array(access.rows),
+        "streams": array(segment.stream for segment in segments),
+        "tenures": array(segment.tenure for segment in segments),
+        "starts": array(segment.interval.start for segment in segments),
+        "untils": array(segment.interval.until for segment in segments),
+        "under": array(one or "NULL" for one in under) if any(under) else None,
+        "rows": None if access.rows is None else array(access.rows),
     }
 
 
@@ -177,11 +178,6 @@ async def _hashes(bound: Bound, covers: Sequence[Cover]) -> dict[Node, bytes]:
     asked = {"levels": [node.level for node in nodes], "indexes": [node.place for node in nodes]}
     found = await bound.connection.execute(_NODES, asked)
     return {Node(row.level, row.place): bytes(row.hash) for row in found}
-
-
-def _array(values: Iterable[object]) -> str:
-    """Write numbers, moments or ids as PostgreSQL's text of an array, which takes a tenth of adapting a list."""
-    return f"{{{','.join(map(str, values))}}}"
 
 
 def _root(size: int, known: Mapping[Node, bytes]) -> Checkpoint:

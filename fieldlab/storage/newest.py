@@ -12,6 +12,7 @@ from uuid import UUID
 import pyarrow as pa
 
 from fieldlab.assets.asset import Kind, Stream
+from fieldlab.assets.name import split_reference
 from fieldlab.ownership.access import NOTHING_SEALED, Access, Checkpoint
 from fieldlab.ownership.decision import OWN, Ask
 from fieldlab.ownership.interval import ALWAYS, Interval
@@ -21,14 +22,14 @@ from fieldlab.readings.instant import Instant
 from fieldlab.readings.origin import origin_of
 from fieldlab.readings.status import shown
 from fieldlab.storage.columns import TIME, instants, sample_schema
-from fieldlab.storage.deciding import Decided, borrowed, chosen, named, stream_of
+from fieldlab.storage.deciding import Decided, borrowed, chosen, named, stream_of, uuid_of
 from fieldlab.storage.pool import Pool
 from fieldlab.storage.selection import Answer
 
 _OWN: Final = """
     SELECT decided_at, key, id, asset, name, kind, unit, quantity, semantic_id, description, nature,
            tenure, owner, trial, NULL::uuid, time, value, text, status, origin
-    FROM visible.own_latest(%(presented)s, %(ids)s, %(assets)s, %(names)s, %(purpose)s)
+    FROM visible.own_latest(%(presented)s, %(ids)s::uuid[], %(assets)s::text[], %(names)s::text[], %(purpose)s)
 """
 """The reader's own newest samples, noted with their rows; no row where another right, or none, comes into play."""
 
@@ -103,10 +104,9 @@ async def own(scope: ReadScope, pool: Pool, references: Sequence[str], ask: Ask)
 
     The access is noted with its rows, so no end of it is told.
     """
-    names = named(references)
-    if len(names["ids"]) + len(names["assets"]) != len(references):
+    if not all(split_reference(reference) or uuid_of(reference) for reference in references):
         return None
-    asked = {**names, "presented": scope.credential.digest, "purpose": ask.purpose}
+    asked = {**named(references), "presented": scope.credential.digest, "purpose": ask.purpose}
     async with borrowed(pool) as connection, connection.cursor(binary=True) as cursor:
         await cursor.execute(_OWN, asked)
         rows = await cursor.fetchall()

@@ -301,8 +301,8 @@ END $$;
 COMMENT ON FUNCTION visible.own_latest IS
     'These streams (by ids, by pairs of asset and name), each with its newest sample that is the reader''s own, where
 all of them are or were the reader''s and nothing of them is open to it under an agreement: its tenures alone decide.
-Notes the access with the rows that it gives, at one moment in a transaction that sees one. In any other case no row, and
-nothing is noted: ask visible.decision, which tells why.';
+Notes the access with the rows that it gives, at one moment in a transaction that sees one. In any other case no row,
+and nothing is noted: ask visible.decision, which tells why.';
 REVOKE ALL ON FUNCTION visible.own_latest FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION visible.own_latest TO fieldlab_api;
 """
