@@ -107,9 +107,8 @@ async def own(scope: ReadScope, pool: Pool, references: Sequence[str], ask: Ask)
     if not all(split_reference(reference) or uuid_of(reference) for reference in references):
         return None
     asked = {**named(references), "presented": scope.credential.digest, "purpose": ask.purpose}
-    async with borrowed(pool) as connection, connection.cursor(binary=True) as cursor:
-        await cursor.execute(_OWN, asked)
-        rows = await cursor.fetchall()
+    async with borrowed(pool) as connection:
+        rows = await (await connection.execute(_OWN, asked, binary=True)).fetchall()
     if not rows:
         return None
     streams = chosen(references, [stream_of(row[1:_STREAM_ENDS]) for row in rows])
