@@ -19,7 +19,12 @@ from fieldlab.storage.transaction import reading
 from tests.integration.ownership.floor import CURRENT, MONDAY, READER, TUESDAY, Floor
 
 ASSETS = b"SELECT coalesce(array_agg(slug ORDER BY slug), '{}') FROM visible.asset"
-SAMPLES = b"SELECT count(*) FROM visible.samples(1, '-infinity', 'infinity', 100)"
+STRETCHES = "VALUES ('-infinity', '2026-11-16Z'), ('2026-11-16Z', '2026-11-17Z'), ('2026-11-17Z', '2026-11-18Z')"
+READ = f"""
+    SELECT p.samples FROM ({STRETCHES}) AS s (start, until) CROSS JOIN LATERAL visible.packed_samples(
+        '{{0}}', '{{1}}', ARRAY[s.start::timestamptz], ARRAY[s.until::timestamptz], '{{NULL}}', false, false, 100) AS p
+"""
+SAMPLES = f"SELECT coalesce(sum(samples), 0) FROM ({READ}) AS r".encode()
 
 
 def one(connection: psycopg.Connection, statement: bytes, parameters: list[object] | None = None) -> object:
@@ -156,10 +161,8 @@ def test_a_cursor_held_over_the_transaction_holds_what_was_readable_then_only(
         with attacker.transaction():
             attacker.execute("SELECT visible.bind(%s)", [digest(floor, "sme-a")])
             floor.note(attacker)
-            attacker.execute(
-                "DECLARE kept CURSOR WITH HOLD FOR SELECT value FROM visible.samples(1, '-infinity', 'infinity', 100)"
-            )
-        assert attacker.execute("FETCH ALL FROM kept").fetchall() == [(1.0,)]
+            attacker.execute(f"DECLARE kept CURSOR WITH HOLD FOR {READ}".encode())
+        assert attacker.execute("FETCH ALL FROM kept").fetchall() == [(0,), (1,), (0,)]
 
 
 async def test_a_pooled_connection_keeps_no_binding_after_an_exception(floor: Floor) -> None:

@@ -80,8 +80,11 @@ async def test_broken_glass_ends_by_itself_within_the_hour(floor: Floor) -> None
         )
     assert not (await of(floor, "lab", ask=Ask(basis=made.id))).segments
     with floor.attacking("lab") as operator:
-        samples = "SELECT * FROM visible.samples(1, '-infinity', 'infinity', 10, false, %s)"
-        assert operator.execute(samples, [made.id]).fetchall() == []
+        samples = """
+            SELECT held, samples FROM visible.packed_samples(
+                '{0}', '{1}', '{2026-11-16Z}', '{2026-11-17Z}', ARRAY[%s::uuid], false, false, 10)
+        """
+        assert operator.execute(samples, [made.id]).fetchall() == [(False, 0)]
 
 
 async def test_only_the_operator_breaks_glass_and_says_why(floor: Floor) -> None:

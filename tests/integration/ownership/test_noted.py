@@ -20,7 +20,6 @@ COUNT: Final = 600
 READS: Final = {
     "packed": "SELECT coalesce(sum(samples), 0) FROM visible.packed_samples('{0}', %(streams)s, %(starts)s, "
     "%(untils)s, '{NULL}', false, true, 1000000)",
-    "samples": "SELECT count(*) FROM visible.samples(%(stream)s, %(start)s, %(until)s, 1000000)",
     "buckets": "SELECT coalesce(sum(count), 0) FROM visible.buckets('{0}', %(streams)s, %(tenures)s, %(starts)s, "
     "%(untils)s, 1000000, false, 1000000)",
     "rolled": "SELECT coalesce(sum(count), 0) FROM visible.buckets('{0}', %(streams)s, %(tenures)s, %(starts)s, "

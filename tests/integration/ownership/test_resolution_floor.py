@@ -26,6 +26,13 @@ from tests.integration.ownership.rows import column, sampled, times
 
 NOON = Instant(MONDAY + 720 * MINUTE)
 SPARSE = Instant(NOON + 3 * MINUTE)
+PACKED = """
+    SELECT samples FROM visible.packed_samples(
+        '{{0}}', ARRAY[%(stream)s::integer], ARRAY[%(start)s::timestamptz], ARRAY[%(until)s::timestamptz],
+        ARRAY[{under}::uuid], {good_only}, true, 100000)
+    WHERE samples > 0
+"""
+"""How many samples of one stretch come out, if any."""
 MINUTES = 12
 FOUR = (Aggregate.MEAN, Aggregate.MIN, Aggregate.MAX, Aggregate.COUNT)
 STEPS = [MINUTE, 2 * MINUTE, 3 * MINUTE, 5 * MINUTE, 60 * MINUTE]
@@ -251,10 +258,11 @@ class TestWithAnySql:
 
     async def test_no_sample_first_last_or_latest_comes_out(self, lab: Floor, known: tuple[Any, ...]) -> None:
         id_, stream, _ = known
+        hour = {"start": str(NOON), "until": str(Instant(NOON + 60 * MINUTE))}
         statements = [
-            "SELECT * FROM visible.samples(%(stream)s, '-infinity', 'infinity', 1000)",
-            "SELECT * FROM visible.samples(%(stream)s, '-infinity', 'infinity', 1000, true, %(id)s)",
-            "SELECT * FROM visible.samples(%(stream)s, '-infinity', 'infinity', 1000, false, %(id)s)",
+            PACKED.format(under="NULL", good_only="false"),
+            PACKED.format(under="%(id)s", good_only="true"),
+            PACKED.format(under="%(id)s", good_only="false"),
             "SELECT * FROM visible.latest(ARRAY[%(stream)s])",
             "SELECT * FROM visible.latest(ARRAY[%(stream)s], ARRAY[%(id)s::uuid])",
             "SELECT * FROM visible.extent(ARRAY[%(stream)s])",
@@ -263,7 +271,7 @@ class TestWithAnySql:
         ]
         with lab.attacking("outsider") as attacker:
             for statement in statements:
-                found = attacker.execute(statement.encode(), {"stream": stream, "id": id_}).fetchall()
+                found = attacker.execute(statement.encode(), hour | {"stream": stream, "id": id_}).fetchall()
                 assert found == [], statement
 
     def buckets(self, attacker: psycopg.Connection, known: tuple[Any, ...], **changed: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401
@@ -346,12 +354,14 @@ class TestWithAnySql:
         self, lab: Floor, known: tuple[Any, ...]
     ) -> None:
         fine = await pact(lab, data=Interval(start=NOON, until=Instant(NOON + MINUTE)))
+        minute = {"start": NOON, "until": NOON + MINUTE}
+        wider = ({"start": NOON - 1}, {"until": NOON + MINUTE + 1}, {"until": NOON + 2 * MINUTE})
         with lab.attacking("outsider") as attacker:
-            found = attacker.execute(
-                "SELECT min(time), max(time) FROM visible.samples(%s, '-infinity', 'infinity', 100000, false, %s)",
-                [known[1], fine.id],
-            ).fetchone()
-        assert found == (NOON, NOON + 59 * SECOND)
+            for bounds, samples in (minute, [(60,)]), *((minute | one, []) for one in wider):
+                asked = {name: str(Instant(bound)) for name, bound in bounds.items()}
+                statement = PACKED.format(under="%(id)s", good_only="false")
+                given = attacker.execute(statement.encode(), asked | {"stream": known[1], "id": fine.id}).fetchall()
+                assert given == samples
 
 
 async def test_named_agreements_are_never_mixed(lab: Floor) -> None:
