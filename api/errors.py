@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from fastapi import FastAPI
@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.faults import in_words
 from fieldlab import errors
 
 _log: Final = logging.getLogger("fieldlab.api")
@@ -243,27 +244,8 @@ def _on_http(request: Request, error: Exception) -> Response:
 
 def _on_invalid(request: Request, error: Exception) -> Response:
     faults = error.errors() if isinstance(error, RequestValidationError) else []
-    told = [_told(fault) for fault in faults]
+    told = [in_words(fault) for fault in faults]
     slugs = {str(fault["type"]) for fault in faults}
     problem = ALL.get(slugs.pop(), INVALID_INPUT) if len(slugs) == 1 else INVALID_INPUT
     detail = " ".join(": ".join(filter(None, (one["parameter"], one["detail"]))) for one in told)
     return answer(problem, detail, request_id=request_id(request), errors=told)
-
-
-def _told(fault: Mapping[str, Any]) -> dict[str, str]:
-    where = [str(part) for part in fault["loc"][1:]]
-    match fault["type"]:
-        case "missing" if not where:
-            detail = "Send the fields as a JSON body with Content-Type: application/json."
-        case "missing":
-            detail = "This is required."
-        case "extra_forbidden":
-            detail = "There is no such field; /docs lists those that there are."
-        case "json_invalid":
-            where, detail = [], f"The body is not JSON at character {fault['loc'][-1]}: {fault['ctx']['error']}."
-        case "model_attributes_type" | "dict_type":
-            where, detail = [], "Send the fields as a JSON object with Content-Type: application/json."
-        case _:
-            message = str(fault["msg"])
-            detail = message if message.endswith((".", "!", "?")) else f"{message}."
-    return {"parameter": ".".join(where), "detail": detail}
