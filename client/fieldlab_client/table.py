@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-_BESIDES = ("time", "stream", "status", "origin", "owner", "segment", "partial", "text")
+_BESIDES = ("time", "stream", "status", "origin", "owner", "segment", "partial", "filled", "text")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

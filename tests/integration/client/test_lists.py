@@ -116,6 +116,8 @@ async def test_charts_moments_empty_buckets_and_the_newest(notebooks: Notebooks)
     assert held["value"].tolist() == [1800.0]
     filled = current.between(str(EIGHT), str(NINE)).every("5s", "mean", fill="linear")
     assert (await asyncio.to_thread(filled.frame))["mean"].tolist()[:4] == [0.0, 5.0, 10.0, 15.0]
+    wide = await asyncio.to_thread(lambda: filled.frame(wide=True))
+    assert list(wide.columns) == [CURRENT]
     newest = await asyncio.to_thread(current.latest)
     assert (newest.table["value"].to_pylist(), newest.units) == ([-1.0], {CURRENT: "A"})
 
