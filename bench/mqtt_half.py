@@ -22,7 +22,7 @@ from connectors.registry import build
 from fieldlab.assets.source import Source, Wire
 from fieldlab.ports import Connector, Deliver, Delivery
 from fieldlab.readings.instant import Instant
-from gateway.garbage import look_seldom
+from gateway.interpreter import tune
 from gateway.process import run
 
 NAME: Final = "bench"
@@ -167,7 +167,7 @@ def main(words: list[str]) -> None:
     asked.add_argument("--admin", default="")
     asked.add_argument("--last", type=int, default=0)
     given = asked.parse_args(words)
-    look_seldom()
+    tune()
     if given.half == "store":
         half = store(
             given.url, given.samples, directory=given.directory, gateway=given.gateway, admin=given.admin,

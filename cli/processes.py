@@ -30,14 +30,14 @@ def gateway(
     variables that the sources name.
     """
     from cli.stop import until_stopped
-    from gateway.garbage import look_seldom
+    from gateway.interpreter import tune
     from gateway.process import run
 
     settings = GatewaySettings.load(
         gateway_database_url=database_url, gateway_host=host, gateway_port=port, gateway_directory=directory
     )
     logging.basicConfig(level=logging.INFO, format=_LINE)
-    look_seldom()
+    tune()
     until_stopped(
         lambda stop: run(
             database_url=settings.gateway_database_url.get_secret_value(),

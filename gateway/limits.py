@@ -29,7 +29,7 @@ class Limits:
     batch: int = 10_000
     batch_bytes: int = 16 * _MEBIBYTE
     pending: int = 20_000
-    memory: int = 50_000
+    memory: int = 250_000
     spool: int = 1024 * _MEBIBYTE
     held_age: float = 86_400.0
     held_samples: int = 10_000

@@ -3,18 +3,22 @@
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from functools import partial
 from typing import Final, TypeVar
 
 from connectors.backoff import Backoff
 from fieldlab.errors import Unavailable
 from fieldlab.readings.instant import Instant
-from fieldlab.storage.batch import Backlog, Batch, Outcome, Plan, plan
+from fieldlab.storage.batch import Batch, Outcome, Plan, plan
 from fieldlab.storage.bindings import EMPTY, Catalogue
 from fieldlab.storage.write import Writer
+from gateway.backlog import Backlogs
 from gateway.batches import accounts, bound
+from gateway.block import Block
 from gateway.discoveries import Discoveries
 from gateway.intake import Intake, Spooled
 from gateway.limits import Limits
@@ -25,9 +29,14 @@ from gateway.tally import Tallies
 _log: Final = logging.getLogger(__name__)
 
 _TRIM_EVERY: Final = 1.0
-_REPORT_EVERY: Final = 1.0
+_TURN: Final = 0.1
+"""Seconds for which the write thread goes from batch to batch by itself; then it is there for other work."""
+
 _FOLD_EVERY: Final = 60.0
 _EXPIRE_EVERY: Final = 60.0
+
+_AHEAD: Final = 3
+"""Batches that are planned and not written: one is being written, the others are there when it is done."""
 
 T = TypeVar("T")
 
@@ -35,8 +44,9 @@ T = TypeVar("T")
 class Pump:
     """Takes from the intake, binds, writes, trims.
 
-    While one batch is written the next is prepared; nothing lingers for a batch to fill. What the database does not
-    take now is tried again for ever. `spool_thread` works on the spool, `write_thread` on the database.
+    While one batch is written the next ones are planned; nothing lingers for a batch to fill. What the database does
+    not take now is tried again for ever. `spool_thread` works on the spool, `plan_thread` computes, `write_thread`
+    works on the database: it goes from batch to batch without the event loop, which has the connectors to serve.
     """
 
     def __init__(
@@ -49,6 +59,7 @@ class Pump:
         outage: Outage,
         limits: Limits,
         spool_thread: Executor,
+        plan_thread: Executor,
         write_thread: Executor,
     ) -> None:
         self._intake = intake
@@ -58,13 +69,16 @@ class Pump:
         self._outage = outage
         self._limits = limits
         self._spool_thread = spool_thread
+        self._plan_thread = plan_thread
         self._write_thread = write_thread
+        self._ready: deque[Plan] = deque()
+        self._changed = asyncio.Event()
+        self._ended = False
         self._catalogue = EMPTY
         self._written = 0
         self._trimmed = 0
         self._begun = False
-        self._report_at = 0.0
-        self._reported: dict[int, int] = {}
+        self._backlogs = Backlogs(tallies)
 
     @property
     def written(self) -> int:
@@ -85,42 +99,65 @@ class Pump:
         self._intake.resume(after=self._written)
         self._begun = True
         await self.bind(self._catalogue)
-        chores = asyncio.create_task(self._chores())
+        loop = asyncio.get_running_loop()
+        chores, planning = asyncio.create_task(self._chores()), asyncio.create_task(self._plan_ahead())
         try:
-            following = asyncio.create_task(self._prepare())
-            while planned := await following:
-                following = asyncio.create_task(self._prepare())
-                await self._write(planned)
+            while await self._some_ready(planning):
+                await self._insist(partial(self._write_ready, loop))
+                if self._discoveries.owes(self._catalogue):
+                    await self.bind(self._catalogue)
         finally:
-            chores.cancel()
-            await asyncio.wait({chores})
+            self._ended = True
+            for task in (chores, planning):
+                task.cancel()
+            await asyncio.wait({chores, planning})
             await self._tidy()
 
-    async def _prepare(self) -> Plan | None:
-        taken = await self._intake.take(self._limits.batch)
-        if not taken:
-            return None
-        catalogue = self._catalogue
-        return await self._on_spool(lambda: self._plan(taken, catalogue))
+    async def _plan_ahead(self) -> None:
+        """Plan batches until the intake is closed and gives no more, as many as may wait."""
+        while taken := await self._intake.take(self._limits.batch):
+            self._ready.append(await self._plan(taken, self._catalogue))
+            self._changed.set()
+            while len(self._ready) >= _AHEAD:
+                await self._change()
 
-    def _plan(self, taken: Sequence[Spooled], catalogue: Catalogue) -> Plan:
+    async def _some_ready(self, planning: asyncio.Task[None]) -> bool:
+        """Wait for a planned batch; tells whether there is one, or raises what kept it from being planned."""
+        planning.add_done_callback(lambda _: self._changed.set())
+        while not self._ready and not planning.done():
+            await self._change()
+        if planning.done():
+            planning.result()
+        return bool(self._ready)
+
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+    async def _plan(self, taken: Sequence[Spooled], catalogue: Catalogue) -> Plan:
         """Bind what was taken, hold what is not bound, and plan the writing of the rest.
 
         A record that nobody thought of becomes a reject; it must not stop the others.
         """
         try:
-            return self._planned(taken, catalogue)
+            return await self._planned(taken, catalogue)
         except Exception:  # noqa: BLE001 - whatever it is, the records behind it must be written
             _log.exception("some of %d records cannot be worked on; they become rejects", len(taken))
         kept = [one if self._sound(one, catalogue) else replace(one, record=spoilt(one.record)) for one in taken]
-        return self._planned(kept, catalogue)
+        return await self._planned(kept, catalogue)
 
-    def _planned(self, taken: Sequence[Spooled], catalogue: Catalogue) -> Plan:
-        batch, unbound = bound(taken, catalogue, discipline=self._limits.discipline)
-        planned = plan(batch)
-        if unbound and (refusals := self._discoveries.hold(unbound, batch=batch.last)):
-            planned = plan(replace(batch, refusals=(*batch.refusals, *refusals)))
-        return planned
+    async def _planned(self, taken: Sequence[Spooled], catalogue: Catalogue) -> Plan:
+        def compute() -> tuple[Plan, Sequence[Block]]:
+            batch, unbound = bound(taken, catalogue, discipline=self._limits.discipline)
+            return plan(batch), unbound
+
+        planned, unbound = await asyncio.get_running_loop().run_in_executor(self._plan_thread, compute)
+        if not unbound:
+            return planned
+        refusals = await self._on_spool(lambda: self._discoveries.hold(unbound, batch=planned.batch.last))
+        if not refusals:
+            return planned
+        return plan(replace(planned.batch, refusals=(*planned.batch.refusals, *refusals)))
 
     def _sound(self, one: Spooled, catalogue: Catalogue) -> bool:
         try:
@@ -129,43 +166,21 @@ class Pump:
             return False
         return True
 
-    async def _write(self, planned: Plan) -> None:
-        batch = planned.batch
-        backlog: tuple[Backlog, ...] = ()
-
-        def write() -> Outcome:
-            nonlocal backlog
-            backlog = self._backlog(batch)
-            return self._writer.write(planned, backlog)
-
-        outcome = await self._insist(write)
-        self._written = batch.last
-        if backlog:
-            self._report_at = time.monotonic() + _REPORT_EVERY
-            self._reported |= {one.source: one.samples for one in backlog}
-        self._settle(batch, outcome)
-        if self._discoveries.owes(self._catalogue):
-            await self.bind(self._catalogue)
-
-    def _backlog(self, batch: Batch) -> tuple[Backlog, ...]:
-        """Say what will wait behind the batch, for each source of which that is not known.
-
-        It is said once a second, and at once when the batch is the last, or a source's last.
-        """
-        written = batch.rows.counts()
-        for one in batch.refusals:
-            written[one.source] = written.get(one.source, 0) + one.reject.samples
-        left = {source: tally.waiting - written.get(source, 0) for source, tally in self._tallies.items()}
-        news = {source: many for source, many in left.items() if many or self._reported.get(source) != 0}
-        drained = any(not many for many in news.values())
-        if self._intake.behind and not drained and time.monotonic() < self._report_at:
-            return ()
-        return tuple(
-            Backlog(source=source, samples=many, oldest=batch.received_at if many else None)
-            for source, many in news.items()
-        )
+    def _write_ready(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Write what is planned, batch by batch, for one turn; the event loop settles each when it comes to it."""
+        until = time.monotonic() + _TURN
+        while self._ready and not self._ended:
+            planned = self._ready[0]
+            backlog = self._backlogs.behind(planned.batch, more=len(self._ready) > 1 or self._intake.behind)
+            outcome = self._writer.write(planned, backlog)
+            self._backlogs.written(planned.batch, backlog)
+            self._ready.popleft()
+            loop.call_soon_threadsafe(partial(self._settle, planned.batch, outcome))
+            if time.monotonic() >= until:
+                return
 
     def _settle(self, batch: Batch, outcome: Outcome) -> None:
+        self._written = batch.last
         for source, account in accounts(batch, outcome).items():
             tally = self._tallies.of(source)
             tally.written(batch.received_at)
@@ -174,6 +189,7 @@ class Pump:
             tally.rejected.update(account.rejected)
             if account.newest is not None and (tally.newest is None or account.newest > tally.newest):
                 tally.newest = account.newest
+        self._changed.set()
 
     async def _chores(self) -> None:
         """Trim, note discoveries, fold accounts and let go of what was held too long, from time to time."""
