@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from uuid import uuid4
 
 import paho.mqtt.client as paho
@@ -153,12 +154,15 @@ async def test_the_simulators_wait_for_the_host_and_every_tick_arrives(broker: B
 async def test_the_host_says_by_state_that_it_is_online_and_when_it_is_gone(broker: Broker) -> None:
     group = uuid4().hex[:8]
     states: list[dict[str, object]] = []
+    granted = Event()
     client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
     client.on_message = lambda _client, _data, message: states.append(json.loads(message.payload))
+    client.on_subscribe = lambda *_: granted.set()
     client.connect(broker.host, broker.port_311)
     client.subscribe(f"spBv1.0/STATE/{group}", qos=1)
     client.loop_start()
     try:
+        await wait_for(granted.is_set)
         connector = host(broker, group, host_id=group)
         async with running(connector, Sink()):
             await wait_for(lambda: connector.connected and bool(states))
