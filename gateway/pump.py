@@ -101,6 +101,7 @@ class Pump:
         await self.bind(self._catalogue)
         loop = asyncio.get_running_loop()
         chores, planning = asyncio.create_task(self._chores()), asyncio.create_task(self._plan_ahead())
+        planning.add_done_callback(lambda _: self._changed.set())
         try:
             while await self._some_ready(planning):
                 await self._insist(partial(self._write_ready, loop))
@@ -123,7 +124,6 @@ class Pump:
 
     async def _some_ready(self, planning: asyncio.Task[None]) -> bool:
         """Wait for a planned batch; tells whether there is one, or raises what kept it from being planned."""
-        planning.add_done_callback(lambda _: self._changed.set())
         while not self._ready and not planning.done():
             await self._change()
         if planning.done():
