@@ -45,7 +45,7 @@ class Line:
     async def __aenter__(self) -> Self:
         enter = self._stack.enter_context
         self.spool = enter(Spool(self._directory))
-        spooling, planning, writing = (enter(ThreadPoolExecutor(max_workers=1)) for _ in range(3))
+        spooling, writing = (enter(ThreadPoolExecutor(max_workers=1)) for _ in range(2))
         self._intake = Intake(spool=self.spool, thread=spooling, limits=self._limits)
         writer = enter(Writer(self._url, spool=self.spool.name()))
         writer.written()
@@ -59,7 +59,6 @@ class Line:
             outage=Outage(),
             limits=self._limits,
             spool_thread=spooling,
-            plan_thread=planning,
             write_thread=writing,
         )
         await self._pump.bind(self._catalogue)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +12,7 @@ from typing import Final
 from connectors.backoff import Backoff
 from fieldlab.errors import Unavailable
 from fieldlab.readings.instant import Instant
-from fieldlab.storage.spool import Spool
+from fieldlab.storage.spool import Entry, Spool
 from gateway.arrival import Arrival, entry_of, readable, records_of
 from gateway.limits import Limits
 from gateway.record import Record
@@ -165,9 +165,12 @@ class Intake:
 
     async def _append(self, group: Sequence[Arrival]) -> list[Spooled]:
         loop, waits = asyncio.get_running_loop(), Backoff(longest=5.0)
+        records = [piece for record in records_of(group) for piece in record.pieces(self._limits.batch)]
+        entries = [entry_of(record) for record in records]
+        heard = {one.source: until for one in group if (until := one.delivery.heard_until) is not None}
         while True:
             try:
-                spooled, self.used = await loop.run_in_executor(self._thread, self._commit, group)
+                ids, self.used = await loop.run_in_executor(self._thread, self._commit, entries, heard)
             except Unavailable as error:
                 self._complain(f"{error} The sources wait.")
                 await asyncio.sleep(waits.pause())
@@ -175,13 +178,10 @@ class Intake:
                 if self.fault is not None:
                     _log.info("the spool takes samples again")
                     self.fault = None
-                return spooled
+                return [Spooled(id=id_, record=record) for id_, record in zip(ids, records, strict=True)]
 
-    def _commit(self, group: Sequence[Arrival]) -> tuple[list[Spooled], int]:
-        records = [piece for record in records_of(group) for piece in record.pieces(self._limits.batch)]
-        heard = {one.source: until for one in group if (until := one.delivery.heard_until) is not None}
-        ids = self._spool.append([entry_of(record) for record in records], now=Instant.now(), heard=heard)
-        return [Spooled(id=id_, record=record) for id_, record in zip(ids, records, strict=True)], self._spool.bytes()
+    def _commit(self, entries: Sequence[Entry], heard: Mapping[int, Instant]) -> tuple[list[int], int]:
+        return self._spool.append(entries, now=Instant.now(), heard=heard), self._spool.bytes()
 
     def _trim(self, until: int) -> int:
         self._spool.trim(until=until)

@@ -26,7 +26,7 @@ class Limits:
 
     group: int = 1_000
     linger: float = 0.005
-    batch: int = 10_000
+    batch: int = 20_000
     batch_bytes: int = 16 * _MEBIBYTE
     pending: int = 20_000
     memory: int = 250_000

@@ -62,7 +62,6 @@ async def run(
         listen(host, port) as opened,
         Spool(directory) as spool,
         _thread("spool") as spooling,
-        _thread("plan") as planning,
         _thread("write") as writing,
     ):
         admit(spool)
@@ -80,7 +79,6 @@ async def run(
                 outage=outage,
                 limits=limits,
                 spool_thread=spooling,
-                plan_thread=planning,
                 write_thread=writing,
             )
             guide = Guide(

@@ -18,7 +18,6 @@ from fieldlab.storage.bindings import EMPTY, Catalogue
 from fieldlab.storage.write import Writer
 from gateway.backlog import Backlogs
 from gateway.batches import accounts, bound
-from gateway.block import Block
 from gateway.discoveries import Discoveries
 from gateway.intake import Intake, Spooled
 from gateway.limits import Limits
@@ -45,8 +44,9 @@ class Pump:
     """Takes from the intake, binds, writes, trims.
 
     While one batch is written the next ones are planned; nothing lingers for a batch to fill. What the database does
-    not take now is tried again for ever. `spool_thread` works on the spool, `plan_thread` computes, `write_thread`
-    works on the database: it goes from batch to batch without the event loop, which has the connectors to serve.
+    not take now is tried again for ever. `spool_thread` works on the spool and `write_thread` on the database: it goes
+    from batch to batch without the event loop, which has the connectors to serve. What takes computing alone, and no
+    waiting, stays on the event loop: Python computes in one thread at a time, and hands over slowly.
     """
 
     def __init__(
@@ -59,7 +59,6 @@ class Pump:
         outage: Outage,
         limits: Limits,
         spool_thread: Executor,
-        plan_thread: Executor,
         write_thread: Executor,
     ) -> None:
         self._intake = intake
@@ -69,7 +68,6 @@ class Pump:
         self._outage = outage
         self._limits = limits
         self._spool_thread = spool_thread
-        self._plan_thread = plan_thread
         self._write_thread = write_thread
         self._ready: deque[Plan] = deque()
         self._changed = asyncio.Event()
@@ -147,17 +145,12 @@ class Pump:
         return await self._planned(kept, catalogue)
 
     async def _planned(self, taken: Sequence[Spooled], catalogue: Catalogue) -> Plan:
-        def compute() -> tuple[Plan, Sequence[Block]]:
-            batch, unbound = bound(taken, catalogue, discipline=self._limits.discipline)
-            return plan(batch), unbound
-
-        planned, unbound = await asyncio.get_running_loop().run_in_executor(self._plan_thread, compute)
+        batch, unbound = bound(taken, catalogue, discipline=self._limits.discipline)
+        planned = plan(batch)
         if not unbound:
             return planned
-        refusals = await self._on_spool(lambda: self._discoveries.hold(unbound, batch=planned.batch.last))
-        if not refusals:
-            return planned
-        return plan(replace(planned.batch, refusals=(*planned.batch.refusals, *refusals)))
+        refusals = await self._on_spool(lambda: self._discoveries.hold(unbound, batch=batch.last))
+        return plan(replace(batch, refusals=(*batch.refusals, *refusals))) if refusals else planned
 
     def _sound(self, one: Spooled, catalogue: Catalogue) -> bool:
         try:

@@ -50,6 +50,12 @@ _APPEND: Final = "INSERT INTO record (id, source, received_at, size, body) VALUE
 # Gives the records behind a number, in order.
 _READ: Final = "SELECT id, source, received_at, size, body FROM record WHERE id > ? ORDER BY id"
 
+# Counts the bytes that are in use.
+_USED: Final = """
+    SELECT page_size * (page_count - freelist_count)
+    FROM pragma_page_size, pragma_page_count, pragma_freelist_count
+"""
+
 # Takes off the records up to a number.
 _TRIM: Final = "DELETE FROM record WHERE id <= ?"
 
@@ -272,10 +278,7 @@ class Spool:
 
     def bytes(self) -> int:
         """Give the bytes that entries take on the disk."""
-        size, pages, free = (
-            self._open.execute(f"PRAGMA {what}").fetchone()[0] for what in ("page_size", "page_count", "freelist_count")
-        )
-        return int(size * (pages - free))
+        return int(self._open.execute(_USED).fetchone()[0])
 
     def hold(self, held: Sequence[Held]) -> None:
         """Keep samples that no stream is bound to, all or none.
