@@ -1,6 +1,7 @@
 """Addresses that no stream is bound to: what they send is noted, and held until somebody binds them."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -85,24 +86,29 @@ class Discoveries:
     def release(self, catalogue: Catalogue, *, written: int) -> int:
         """Put what is held at addresses that are bound now back into the log; give its last record, 0 for none.
 
-        What batches behind `written` held is not to be given yet.
+        What batches behind `written` held is not to be given yet. Where the disk takes no more, the rest stays held.
         """
         last = 0
-        for source, address in list(self._held):
-            if address in catalogue.bindings.get(source, {}):
-                while pieces := self._spool.held_at(source=source, address=address, written=written, most=_PIECES):
-                    last = self._return(pieces, [_entry(piece) for piece in pieces])
+        with suppress(Unavailable):
+            for source, address in list(self._held):
+                if address in catalogue.bindings.get(source, {}):
+                    while pieces := self._spool.held_at(source=source, address=address, written=written, most=_PIECES):
+                        last = self._return(pieces, [_entry(piece) for piece in pieces])
         return last
 
     def expire(self, *, now: Instant, written: int) -> int:
-        """Turn what was held for too long into rejects; give their last record, 0 for none."""
+        """Turn what was held for too long into rejects; give their last record, 0 for none.
+
+        Where the disk takes no more, the rest stays held.
+        """
         last, oldest = 0, now - self._limits.held_age * SECOND
-        for (source, address), stock in list(self._held.items()):
-            if stock.oldest >= oldest:
-                continue
-            pieces = self._spool.held_at(source=source, address=address, written=written, most=_PIECES)
-            old = [piece for piece in pieces if piece.received_at < oldest]
-            last = max(last, self._return(old, [_expired(piece) for piece in old]))
+        with suppress(Unavailable):
+            for (source, address), stock in list(self._held.items()):
+                if stock.oldest >= oldest:
+                    continue
+                pieces = self._spool.held_at(source=source, address=address, written=written, most=_PIECES)
+                old = [piece for piece in pieces if piece.received_at < oldest]
+                last = max(last, self._return(old, [_expired(piece) for piece in old]))
         return last
 
     def noted(self, catalogue: Catalogue) -> list[Discovery]:

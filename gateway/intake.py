@@ -110,18 +110,21 @@ class Intake:
 
         Gives nothing when the intake is closed, and everything was given out.
         """
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.behind or (self._closed and not self._unsafe))
-        if not self.behind:
-            return []
-        if self._recent:
-            taken = self._from_memory(most)
-        else:
-            loop = asyncio.get_running_loop()
+        while True:
+            async with self._changed:
+                await self._changed.wait_for(lambda: self.behind or (self._closed and not self._unsafe))
+            if not self.behind:
+                return []
+            if self._recent:
+                taken = self._from_memory(most)
+                self._taken = taken[-1].id
+                return taken
+            last, loop = self._last, asyncio.get_running_loop()
             taken = await loop.run_in_executor(self._thread, self._from_disk, self._taken, most)
-            self._reach = taken[-1].id
-        self._taken = taken[-1].id
-        return taken
+            # a database that was restored remembers less than was taken off the spool: there is nothing up to `last`
+            self._taken = self._reach = taken[-1].id if taken else last
+            if taken:
+                return taken
 
     def resume(self, *, after: int) -> None:
         """Begin to give out behind a record that the database has."""
@@ -136,13 +139,15 @@ class Intake:
             self._last = max(self._last, last)
             self._changed.notify_all()
 
-    async def trim(self, *, until: int) -> None:
-        """Take records off the spool that the database has."""
+    async def trim(self, *, until: int) -> bool:
+        """Take records off the spool that the database has; tells whether the disk let them go."""
         loop = asyncio.get_running_loop()
         try:
             self.used = await loop.run_in_executor(self._thread, self._trim, until)
         except Unavailable as error:
             self._complain(str(error))
+            return False
+        return True
 
     async def _gather(self, *, until: float) -> None:
         """Wait for a group to fill, but not beyond a moment of the loop's clock."""

@@ -90,7 +90,7 @@ class Pump:
 
     async def run(self) -> None:
         """Pump until the intake is closed and everything is written."""
-        self._written = self._trimmed = await self._insist(self._writer.written)
+        self._written = await self._insist(self._writer.written)
         settled = await self._on_spool(lambda: self._discoveries.begin(written=self._written))
         for source, size in settled.items():
             self._tallies.of(source).received -= size
@@ -202,8 +202,8 @@ class Pump:
         """Trim what is written, and note what was discovered."""
         if self._trimmed < self._written:
             until = self._written
-            await self._intake.trim(until=until)
-            self._trimmed = until
+            if await self._intake.trim(until=until):
+                self._trimmed = until
         if self._outage.since is None and (
             noted := await self._on_spool(lambda: self._discoveries.noted(self._catalogue))
         ):
@@ -213,10 +213,7 @@ class Pump:
         """Let a step put records into the spool, once it is known what is written."""
         if not self._begun:
             return
-        try:
-            last = await self._on_spool(step)
-        except Unavailable:
-            return  # the spool takes nothing now; the next change or minute tries again
+        last = await self._on_spool(step)
         if last:
             await self._intake.appended(last)
 

@@ -10,8 +10,9 @@ import psycopg
 import pytest
 
 import fieldlab.storage.spool
-from fieldlab.errors import InvalidSettings
-from fieldlab.readings.instant import SECOND
+from fieldlab.errors import InvalidSettings, Unavailable
+from fieldlab.readings.instant import MINUTE, SECOND
+from fieldlab.storage.spool import Spool
 from gateway.limits import Limits
 from tests.integration.gateway.test_gateway import locked
 from tests.integration.gateway.wire import START, Wires, declare, gateway, samples, stored, until
@@ -113,3 +114,52 @@ async def test_the_accounts_do_not_go_on_saying_that_a_source_waits_whose_last_s
         with psycopg.connect(database.admin) as connection:
             waiting = connection.execute("SELECT source_id, samples FROM fieldlab.waiting WHERE samples > 0").fetchall()
     assert waiting == []
+
+
+def written(database: Database) -> list[int]:
+    with psycopg.connect(database.admin) as connection:
+        return [row[0] for row in connection.execute("SELECT written FROM fieldlab.spool")]
+
+
+async def test_a_database_that_was_restored_and_knows_less_than_was_taken_off_the_spool_is_written_on(
+    database: Database, tmp_path: Path
+) -> None:
+    declare(database)
+    async with gateway(database.gateway, tmp_path) as running:
+        running.wires["mqtt"].hand_over(samples(1.0, 2.0))
+        await running.settled()
+    with psycopg.connect(database.admin) as connection:
+        connection.execute("DELETE FROM fieldlab.spool")
+        connection.execute("DELETE FROM fieldlab.measurement")
+    async with gateway(database.gateway, tmp_path):
+        await until(lambda: written(database) == [0])
+    async with gateway(database.gateway, tmp_path) as running:
+        running.wires["mqtt"].hand_over(samples(3.0, start=START + MINUTE))
+        health = await running.settled()
+        assert (health["status"], health["stored"]) == ("ok", 1)
+    assert len(stored(database)) == 1
+
+
+async def test_a_full_spool_whose_disk_refuses_to_let_go_takes_on_once_it_does(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(database)
+    refused: list[int] = []
+
+    def refuse(_spool: Spool, *, until: int) -> None:
+        refused.append(until)
+        raise Unavailable("The spool cannot be written: disk I/O error.")
+
+    limits = Limits(batch=50, pending=100, spool=64 * 1024)
+    async with gateway(database.gateway, tmp_path, limits=limits) as running:
+        mqtt = running.wires["mqtt"]
+        with monkeypatch.context() as patched:
+            with locked(database):
+                for at in range(400):
+                    mqtt.hand_over(samples(*range(10), start=START + at * SECOND, step=SECOND // 10))
+                await running.shows(lambda health: health["spool_fault"] is not None)
+                patched.setattr(Spool, "trim", refuse)
+            await until(lambda: len(stored(database)) == 10 * len(mqtt.safe) and refused[-1:] == written(database))
+            assert len(mqtt.safe) < 400
+        health = await running.settled()
+        assert (health["stored"], health["spool_fault"]) == (4000, None)
