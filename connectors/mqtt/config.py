@@ -14,6 +14,8 @@ PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
 _CLIENT_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _LONGEST_FILTER: Final = 65_535
+_SHARED: Final = 3
+"""Levels that a shared subscription has at least."""
 _DAY: Final = 86_400
 
 
@@ -25,7 +27,7 @@ class Protocol(StrEnum):
 
 
 def _filter(text: str) -> str:
-    """Check a topic filter (MQTT 5.0, 4.7)."""
+    """Check a topic filter (MQTT 5.0, 4.7 and 4.8.2); a broker ends the connection for one that is wrong."""
     if not text or "\0" in text or len(text.encode()) > _LONGEST_FILTER:
         raise ValueError("A topic filter has 1 to 65,535 bytes and no NUL character")
     levels = text.split("/")
@@ -33,6 +35,8 @@ def _filter(text: str) -> str:
         raise ValueError("`#` stands alone in the last level of a topic filter, like lab/#")
     if any("+" in level and level != "+" for level in levels):
         raise ValueError("`+` stands alone in a level of a topic filter, like lab/+/telemetry")
+    if levels[0] == "$share" and (len(levels) < _SHARED or levels[1] in {"", "+", "#"} or levels[2:] == [""]):
+        raise ValueError("a shared subscription is written $share/<name>/<topic filter>, like $share/gateways/lab/#")
     return text
 
 

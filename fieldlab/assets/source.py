@@ -55,6 +55,8 @@ def url_fault(wire: Wire, url: str) -> str | None:
         return f"it has no usable host or port; write it like {schemes}"
     if "@" in parts.netloc:
         return "it holds a user or password; give the options user, and password_env or password_file"
+    if wire is Wire.MQTT and usable and (parts.path not in {"", "/"} or parts.query or parts.fragment):
+        return "it ends after the port; topics stand in options.topics"
     return None if usable else f"it is not of the form {schemes}"
 
 

@@ -54,6 +54,7 @@ def test_a_source_is_added_by_the_recipe_for_its_devices(database: Database) -> 
         (("mqtt://h", "--recipe", "shely"), "There is no recipe 'shely'; there is: esp32, logger, senml, shelly"),
         (("opc.tcp://h", "--recipe", "shelly"), "Recipes are for MQTT"),
         (("mqtt://me:secret@h",), "holds a user or password"),
+        (("mqtt://h/lab/mill",), "sources.h.url: it ends after the port; topics stand in options.topics"),
         (("mqtt://h", "--topic", "a+"), "sources.h.options.topics.0: `+` stands alone"),
         (("mqtt://h", "--option", "usr=g"), "sources.h.options.usr: there is no such key; did you mean 'user'?"),
     ],

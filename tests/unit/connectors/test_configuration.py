@@ -30,6 +30,7 @@ MODELS: dict[Wire, tuple[type[BaseModel], tuple[type[BaseModel], ...]]] = {
     Wire.MQTT: (MqttOptions, PAYLOADS),
     Wire.OPCUA: (OpcuaOptions, (Take,)),
 }
+SHARES = ("$share", "$share/gateways", "$share/gateways/", "$share//lab/#", "$share/+/lab")
 MQTT: dict[str, object] = {"topics": ["lab/#"]}
 OPCUA: dict[str, object] = {"security": "none"}
 
@@ -82,6 +83,10 @@ def test_a_sample_configuration_is_valid_and_shows_every_option(path: Path) -> N
         (Wire.MQTT, {"topics": ["lab/#", "lab/a#"]}, "options.topics.1: `#` stands alone"),
         (Wire.MQTT, {"topics": ["lab/mill+/x"]}, "options.topics.0: `+` stands alone"),
         (Wire.MQTT, {"topics": [""]}, "options.topics.0: "),
+        *(
+            (Wire.MQTT, {"topics": [share]}, "options.topics.0: a shared subscription is written $share/<name>/")
+            for share in SHARES
+        ),
         (Wire.MQTT, MQTT | {"topcis": 1}, "options.topcis is not an option; did you mean options.topics?"),
         (Wire.MQTT, MQTT | {"password": "x"}, "options.password is not an option"),
         (Wire.MQTT, MQTT | {"payload": {"format": "xml"}}, "options.payload.format: "),
