@@ -105,6 +105,10 @@ class Codec:
         else:
             self._client.subscribe([(text, QOS) for text in filters])
 
+    def unsubscribe(self, filters: list[str]) -> None:
+        """Send UNSUBSCRIBE."""
+        self._client.unsubscribe(filters)
+
     def publish(self, post: Post) -> None:
         """Send PUBLISH."""
         self._client.publish(post.topic, post.payload, qos=post.qos, retain=post.retain)

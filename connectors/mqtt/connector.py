@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Iterable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from connectors.backoff import Backoff
@@ -16,6 +17,7 @@ from connectors.mqtt.inbox import Inbox, Waiting
 from connectors.mqtt.payload import SparkplugPayload
 from connectors.mqtt.role import Listener, Post, Role
 from connectors.mqtt.sparkplug.role import HostRole
+from connectors.mqtt.subscriptions import Subscriptions
 from connectors.mqtt.wire import Wire
 from connectors.options import address_of, checked
 from connectors.secret import secret_of
@@ -39,8 +41,15 @@ class MqttConnector:
     """One MQTT broker as a source. Every message is acknowledged in order of receipt, after it was called safe."""
 
     def __init__(
-        self, source: Source, *, client_name: str, environment: Mapping[str, str], heard_until: Instant | None = None
+        self,
+        source: Source,
+        *,
+        client_name: str,
+        environment: Mapping[str, str],
+        heard_until: Instant | None = None,
+        directory: Path | None = None,
     ) -> None:
+        """Without a `directory` it does not give up what its session was subscribed to before and is not any more."""
         options = checked(source, MqttOptions)
         url = address_of(source, PORTS)
         if url.path not in {"", "/"} or url.query or url.fragment:
@@ -62,6 +71,7 @@ class MqttConnector:
         self._server = f"{self._host}:{self._port}"
         self._role = self._role_in(options)
         self._topics = (*options.topics, *self._role.topics)
+        self._subscriptions = Subscriptions(directory, server=self._server, client_id=self._client_id)
         self._wire: Wire | None = None
         self._heard_until = heard_until
         self._connected = False
@@ -158,6 +168,8 @@ class MqttConnector:
         if not welcome.session_present:
             inbox.forget_session()
             self._ungranted = dict.fromkeys(self._topics, "")
+        elif left_out := [one for one in self._subscriptions.read() if one not in self._topics]:
+            wire.unsubscribe(left_out)
         if self._ungranted:
             await self._subscribe(wire)
         self._publish(self._role.joined(Instant.now()))
@@ -177,6 +189,7 @@ class MqttConnector:
                 again = f"it is asked again every {_ASK_AGAIN:.0f} s"
                 _log.error("Source %s: %s refuses %s: %s; %s.", self._slug, self._server, topic, reason, again)
         self._ungranted = refusals
+        self._subscriptions.keep(one for one in self._topics if one not in refusals)
 
     def _account(self) -> Account:
         options = self._options

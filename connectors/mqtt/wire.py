@@ -106,6 +106,10 @@ class Wire(asyncio.Protocol):
             raise Unavailable(self.lost.result())
         return self._granted.result()
 
+    def unsubscribe(self, filters: list[str]) -> None:
+        """Give up topics; the broker has done it when it answers what it is asked afterwards (MQTT 5.0, 4.6)."""
+        self._codec.unsubscribe(filters)
+
     def publish(self, post: Post) -> None:
         """Publish a message; nothing where the connection is gone."""
         if not self.lost.done():

@@ -29,4 +29,5 @@ class Broker:
     kill: Callable[[], None] = field(repr=False)
     honours_receive_maximum: bool
     shares_subscriptions: bool
+    gives_topics_up: bool
     keeps_sessions_over_restart: bool

@@ -74,6 +74,7 @@ def embedded_broker() -> Iterator[Broker]:
                 kill=server.kill,
                 honours_receive_maximum=False,
                 shares_subscriptions=False,
+                gives_topics_up=False,
                 keeps_sessions_over_restart=False,
             )
         finally:

@@ -94,5 +94,6 @@ def _broker(
         kill=kill,
         honours_receive_maximum=True,
         shares_subscriptions=True,
+        gives_topics_up=True,
         keeps_sessions_over_restart=persistent,
     )

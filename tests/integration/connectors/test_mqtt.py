@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -36,7 +37,15 @@ class Lab:
         self.name = uuid4().hex[:8]
         self.topic = f"{self.name}/mill"
 
-    def connect(self, *, url: str = "", word: str = "", gateway: str = "gateway", **options: object) -> Connector:
+    def connect(
+        self,
+        *,
+        url: str = "",
+        word: str = "",
+        gateway: str = "gateway",
+        directory: Path | None = None,
+        **options: object,
+    ) -> Connector:
         every = {"topics": [f"{self.name}/#"]} | options
         source = Source(
             id=1,
@@ -45,7 +54,7 @@ class Lab:
             url=url or f"mqtt://{self.broker.host}:{self.broker.port}",
             options=every,
         )
-        return build(source, client_name=gateway, environment={"WORD": word})
+        return build(source, client_name=gateway, environment={"WORD": word}, directory=directory)
 
     async def send(self, *payloads: object, retain: bool = False, qos: int = 1) -> None:
         raw = [one if isinstance(one, bytes) else json.dumps(one).encode() for one in payloads]
@@ -209,6 +218,36 @@ async def test_a_gateway_whose_client_id_is_taken_over_says_what_to_do(
         assert "give each gateway a name of its own" in said
 
 
+async def test_a_topic_that_is_left_out_arrives_no_more_and_one_that_two_covered_arrives_once(
+    lab: Lab, tmp_path: Path
+) -> None:
+    first, sink = lab.connect(topics=[f"{lab.name}/#", "elsewhere"], directory=tmp_path), Sink()
+    async with running(first, sink):
+        await wait_for(lambda: first.connected)
+        await lab.send({"n": 0})
+        await sink.until(lambda: sink.values() == [0])
+    narrower, later = lab.connect(topics=[lab.topic], directory=tmp_path), Sink()
+    async with running(narrower, later):
+        await wait_for(lambda: narrower.connected)
+        await asyncio.to_thread(publish, lab.broker, f"{lab.name}/other", [b'{"n": 1}'])
+        await lab.send({"n": 2}, {"n": 3})
+        await later.until(lambda: 3 in later.values())
+    if lab.broker.gives_topics_up:
+        assert later.values() == [2, 3]
+
+
+async def test_a_directory_that_cannot_be_written_keeps_nothing_from_arriving(
+    lab: Lab, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "subscriptions").write_text("in the way")
+    sink, connector = Sink(), lab.connect(directory=tmp_path)
+    async with running(connector, sink):
+        await wait_for(lambda: connector.connected)
+        await lab.send({"n": 1})
+        await sink.until(lambda: sink.values() == [1])
+    assert "will go on arriving" in caplog.text
+
+
 async def test_two_gateways_share_a_subscription(lab: Lab) -> None:
     if not lab.broker.shares_subscriptions:
         return
@@ -243,7 +282,7 @@ async def test_encryption_uses_the_authority_and_the_certificate_that_are_config
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority.file)
     tls.load_cert_chain(server.file, server.key_file)
     tls.verify_mode = ssl.CERT_REQUIRED
-    own = {"cert_file": str(gateway.file), "key_file": str(gateway.key_file)}
+    own: dict[str, Any] = {"cert_file": str(gateway.file), "key_file": str(gateway.key_file)}
     async with relay(lab.broker.host, lab.broker.port, tls=tls) as cable:
         url, sink = f"mqtts://127.0.0.1:{cable.port}", Sink()
         connector = lab.connect(url=url, ca_file=str(authority.file), **own)
