@@ -4,8 +4,9 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
@@ -185,18 +186,24 @@ class Pump:
         self._changed.set()
 
     async def _chores(self) -> None:
-        """Trim, note discoveries, fold accounts and let go of what was held too long, from time to time."""
+        """Trim, note discoveries, fold accounts and let go of what was held too long, from time to time.
+
+        One of them that fails keeps nothing else from being done, and is tried again.
+        """
         loop = asyncio.get_running_loop()
         fold = expire = loop.time()
         while True:
             await asyncio.sleep(_TRIM_EVERY)
-            await self._tidy()
+            with _forgiven("trim the spool and note discoveries"):
+                await self._tidy()
             if loop.time() >= expire:
                 expire = loop.time() + _EXPIRE_EVERY
-                await self._put_back(lambda: self._discoveries.expire(now=Instant.now(), written=self._written))
+                with _forgiven("let go of what was held too long"):
+                    await self._put_back(lambda: self._discoveries.expire(now=Instant.now(), written=self._written))
             if loop.time() >= fold:
                 fold = loop.time() + _FOLD_EVERY
-                await self._on_database(self._writer.fold_accounts)
+                with _forgiven("fold the accounts"):
+                    await self._on_database(self._writer.fold_accounts)
 
     async def _tidy(self) -> None:
         """Trim what is written, and note what was discovered."""
@@ -239,3 +246,12 @@ class Pump:
 
     async def _on_spool(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._spool_thread, work)
+
+
+@contextmanager
+def _forgiven(what: str) -> Iterator[None]:
+    """Log what goes wrong in a chore, whatever it is: without chores the spool fills up, and nobody would know why."""
+    try:
+        yield
+    except Exception:  # noqa: BLE001 - the next chores must be done
+        _log.exception("the gateway could not %s; it will try again", what)

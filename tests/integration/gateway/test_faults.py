@@ -11,8 +11,8 @@ import pytest
 
 import fieldlab.storage.spool
 from fieldlab.errors import InvalidSettings, Unavailable
-from fieldlab.readings.instant import MINUTE, SECOND
-from fieldlab.storage.spool import Spool
+from fieldlab.readings.instant import MINUTE, SECOND, Instant
+from fieldlab.storage.spool import Held, Spool
 from gateway.limits import Limits
 from tests.integration.gateway.test_gateway import locked
 from tests.integration.gateway.wire import START, Wires, declare, gateway, samples, stored, until
@@ -163,3 +163,20 @@ async def test_a_full_spool_whose_disk_refuses_to_let_go_takes_on_once_it_does(
             assert len(mqtt.safe) < 400
         health = await running.settled()
         assert (health["stored"], health["spool_fault"]) == (4000, None)
+
+
+async def test_what_the_disk_has_spoilt_among_the_held_does_not_end_the_chores(
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    declare(database)
+    with Spool(tmp_path) as spool:
+        spool.hold([Held(batch=0, source=1, address="rot", received_at=Instant(START), size=1, body=b"rot")])
+    async with gateway(database.gateway, tmp_path, limits=Limits(held_age=60.0)) as running:
+        await until(lambda: "could not let go of what was held too long" in caplog.text)
+        running.wires["mqtt"].hand_over(samples(1.0, address="new"))
+        await until(lambda: "new" in discovered(database))
+
+
+def discovered(database: Database) -> list[str]:
+    with psycopg.connect(database.admin) as connection:
+        return [row[0] for row in connection.execute("SELECT address FROM fieldlab.discovery")]
