@@ -40,6 +40,13 @@ def _filter(text: str) -> str:
     return text
 
 
+def _some(filters: tuple[str, ...]) -> tuple[str, ...]:
+    """Want one filter at least; not asked where one is wrong, which is fault enough."""
+    if not filters:
+        raise ValueError("give one topic filter at least, like lab/#")
+    return filters
+
+
 def _client_id(text: str) -> str:
     if not _CLIENT_ID.fullmatch(text):
         raise ValueError("A client id has 1 to 128 letters, digits and - _ . : (other characters upset some brokers)")
@@ -55,7 +62,11 @@ class MqttOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    topics: Annotated[tuple[Annotated[str, AfterValidator(_filter)], ...], Field(min_length=1)]
+    topics: Annotated[
+        tuple[Annotated[str, AfterValidator(_filter)], ...],
+        AfterValidator(_some),
+        Field(json_schema_extra={"minItems": 1}),
+    ]
     payload: Payload = JsonPayload()
     protocol: Annotated[Protocol, BeforeValidator(_version)] = Protocol.V5
     client_id: Annotated[str, AfterValidator(_client_id)] | None = None

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from fieldlab.assets import lab as declarations
 from fieldlab.assets.asset_type import AssetTypes
 from fieldlab.assets.lab import Lab
+from fieldlab.assets.name import SPELLINGS
 from fieldlab.assets.resolve import Fault, Path, resolve
 from fieldlab.assets.source import Wire, url_fault
 from fieldlab.errors import InvalidInput
@@ -30,6 +31,9 @@ _OTHERS: Final = {
     f"{_TAG}null": (r"~|null|Null|NULL|", "~nN"),
     f"{_TAG}merge": (r"<<", "<"),
 }
+_NO_KEY: Final = re.compile(r"\[key\]|\(\w+\)")
+"""Parts of a place that stand in no file: that a key itself is wrong, and which variant of a union was taken."""
+
 OptionsOf = Callable[[Wire], type[BaseModel]]
 Resolvers = dict[str, list[tuple[str, re.Pattern[str]]]]
 
@@ -133,12 +137,19 @@ def _option_faults(lab: Lab, options: OptionsOf) -> Iterator[Fault]:
 def _fault(error: ErrorDetails, keys: Sequence[str]) -> Fault:
     path: Path = tuple(error["loc"])
     message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        near = get_close_matches(str(path[-1]), keys, n=1)
-        message = "there is no such key" + (f"; did you mean {near[0]!r}?" if near else "")
-    elif error["type"] == "missing":
-        message = "is missing"
-    return Fault(path=tuple(part for part in path if part != "[key]"), message=message)
+    match error["type"]:
+        case "extra_forbidden":
+            near = get_close_matches(str(path[-1]), keys, n=1)
+            message = "there is no such key" + (f"; did you mean {near[0]!r}?" if near else "")
+        case "missing":
+            message = "is missing"
+        case "string_pattern_mismatch":
+            message = SPELLINGS.get(error["ctx"]["pattern"], message)
+        case "dict_type" | "model_type" | "model_attributes_type":
+            message = "it should hold keys with their values"
+        case _:
+            message = message.replace("Input should", "it should", 1)
+    return Fault(path=tuple(part for part in path if not _NO_KEY.fullmatch(str(part))), message=message)
 
 
 def _keys() -> list[str]:

@@ -14,6 +14,12 @@ Slug = Annotated[str, StringConstraints(pattern=f"^{SLUG}$")]
 StreamName = Annotated[str, StringConstraints(pattern=f"^{STREAM_NAME}$")]
 """Names a stream within its asset: small letters, digits and underscores, 1 to 63 characters, a letter first."""
 
+SPELLINGS: Final = {
+    f"^{SLUG}$": "write it with small letters, digits and hyphens, 64 at most, and no hyphen first or last",
+    f"^{STREAM_NAME}$": "write it with small letters, digits and underscores, 63 at most, a letter first",
+}
+"""How each is to be written, by its pattern."""
+
 _REFERENCE: Final = re.compile(f"({SLUG})\\.({STREAM_NAME})")
 
 

@@ -56,6 +56,13 @@ def test_a_source_is_added_by_the_recipe_for_its_devices(database: Database) -> 
         (("mqtt://me:secret@h",), "holds a user or password"),
         (("mqtt://h/lab/mill",), "sources.h.url: it ends after the port; topics stand in options.topics"),
         (("mqtt://h", "--topic", "a+"), "sources.h.options.topics.0: `+` stands alone"),
+        (("mqtt://h", "--topic", "a+"), "lab:\n  the source:5: sources.h.options.topics.0"),
+        (("mqtt://h", "--name", "Über"), "sources.Über: write it with small letters, digits and hyphens"),
+        (("mqtt://h", "--option", "payload=x"), "sources.h.options.payload: it should hold keys with their values"),
+        (
+            ("mqtt://h", "--option", "keep_alive=1"),
+            "sources.h.options.keep_alive: it should be greater than or equal to 5",
+        ),
         (("mqtt://h", "--option", "usr=g"), "sources.h.options.usr: there is no such key; did you mean 'user'?"),
     ],
 )

@@ -79,7 +79,7 @@ def test_a_sample_configuration_is_valid_and_shows_every_option(path: Path) -> N
     ("wire", "options", "key"),
     [
         (Wire.MQTT, {}, "options.topics is missing"),
-        (Wire.MQTT, {"topics": []}, "options.topics: "),
+        (Wire.MQTT, {"topics": []}, "options.topics: give one topic filter at least"),
         (Wire.MQTT, {"topics": ["lab/#", "lab/a#"]}, "options.topics.1: `#` stands alone"),
         (Wire.MQTT, {"topics": ["lab/mill+/x"]}, "options.topics.0: `+` stands alone"),
         (Wire.MQTT, {"topics": [""]}, "options.topics.0: "),
