@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fieldlab.assets.asset import Kind
 from fieldlab.assets.participant import Permission
+from fieldlab.errors import NotFound
 from fieldlab.ownership.scope import ReadScope
 from fieldlab.readings.instant import Instant
 from fieldlab.storage.transaction import reading
@@ -35,6 +36,9 @@ _EVERY: Final = text(
     """
 )
 """The discoveries by source and address."""
+
+_NAMES: Final = text("SELECT slug FROM fieldlab.source ORDER BY slug")
+"""The names of all sources."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +81,12 @@ async def seen(
 
 
 def every_discovery(connection: Connection, *, source: str | None = None, limit: int | None = 1000) -> list[Discovery]:
-    """List the discoveries of one source, or of all: for whoever runs the database, never for an answer."""
+    """List the discoveries of one source, or of all: for whoever runs the database, never for an answer.
+
+    Raises NotFound for a source that is not there.
+    """
+    if source is not None and source not in (known := list(connection.scalars(_NAMES))):
+        raise NotFound(f"There is no source {source!r}; there is: {', '.join(known) or 'none yet'}.")
     return [_discovery(row) for row in connection.execute(_EVERY, {"of_source": source, "limit": limit})]
 
 

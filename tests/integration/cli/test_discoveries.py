@@ -73,6 +73,12 @@ def test_what_is_wrong_with_a_source_is_told(database: Database, words: tuple[st
     assert "secret" not in str(refused.exception)
 
 
+def test_a_source_that_is_not_there_is_told_from_one_where_nothing_arrives(database: Database) -> None:
+    fieldlab(database, "source", "add", "mqtt://h")
+    assert "Nothing that is not bound arrives." in fieldlab(database, "discoveries", "--source", "h").stdout
+    assert "There is no source 'hh'; there is: h." in str(fieldlab(database, "discoveries", "--source", "hh").exception)
+
+
 def test_what_arrives_unbound_is_shown_with_its_latest_value_and_rate(database: Database) -> None:
     fieldlab(database, "source", "add", "mqtt://h")
     assert "Nothing that is not bound arrives." in fieldlab(database, "discoveries").stdout
