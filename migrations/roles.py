@@ -46,6 +46,20 @@ _SETTLE: Final = text(
     """
 )
 
+# Of two who alter a role at once one fails, and advisory locks hold in one database: commenting on a role locks it in
+# the whole cluster until the transaction ends.
+_SET_PASSWORD: Final = SQL("COMMENT ON ROLE {0} IS 'A process of Fieldlab.'; ALTER ROLE {0} LOGIN PASSWORD {1}")
+_LET_OWNER_LOG_IN: Final = text(
+    """
+    DO $$ BEGIN
+        IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'fieldlab_owner' AND NOT rolcanlogin) THEN
+            COMMENT ON ROLE fieldlab_owner IS 'Owns the tables of Fieldlab; its background jobs log in.';
+            ALTER ROLE fieldlab_owner LOGIN;
+        END IF;
+    END $$
+    """
+)
+
 
 def create_roles(connection: Connection) -> None:
     """Create the roles that are missing in the cluster, and give each its place in this database."""
@@ -53,7 +67,12 @@ def create_roles(connection: Connection) -> None:
     connection.execute(_SETTLE)
 
 
+def let_owner_log_in(connection: Connection) -> None:
+    """Let the owner of the tables log in, as the background jobs of TimescaleDB Community do; it has no password."""
+    connection.execute(_LET_OWNER_LOG_IN)
+
+
 def set_password(connection: Connection, role: str, password: str) -> None:
-    """Set the password with which a process role logs in."""
-    statement = SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(Identifier(role), Literal(password))
+    """Set the password with which a process role logs in, after whoever is setting it from another database."""
+    statement = _SET_PASSWORD.format(Identifier(role), Literal(password))
     connection.exec_driver_sql(statement.as_string())

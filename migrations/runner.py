@@ -17,13 +17,12 @@ from fieldlab.errors import Forbidden, Unavailable
 from fieldlab.storage.database import open_engine
 from migrations import engine as engines
 from migrations.engine import Engine
-from migrations.roles import create_roles, set_password
+from migrations.roles import create_roles, let_owner_log_in, set_password
 from migrations.seal import seal
 
 _ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('fieldlab.migrate', 0))")
 _EXTENSIONS: Final = text("CREATE EXTENSION IF NOT EXISTS btree_gist SCHEMA public")
 _NOT_ALLOWED: Final = "42501"
-_OWNER_LOGIN: Final = text("ALTER ROLE fieldlab_owner LOGIN")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +55,7 @@ def migrate(
         if engine is Engine.PLAIN:
             engines.shim(connection)
         if engine is Engine.COMMUNITY:
-            connection.execute(_OWNER_LOGIN)
+            let_owner_log_in(connection)
         connection.execute(text("SET LOCAL ROLE fieldlab_owner"))
         was = _revision(connection)
         tell("Bringing the tables to head" if was else "Creating the tables")
@@ -83,7 +82,7 @@ def downgrade(admin_url: str, revision: str) -> None:
 def set_passwords(admin_url: str, passwords: Mapping[str, str]) -> None:
     """Set the passwords with which the process roles log in."""
     with _connected(admin_url) as connection:
-        for role, password in passwords.items():
+        for role, password in sorted(passwords.items()):
             set_password(connection, role, password)
 
 

@@ -1,15 +1,20 @@
 """A migration goes up, down and up again; it can be run twice, by two at once, and by who is no superuser."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 import pytest
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 
 import migrations
 from fieldlab.errors import Unavailable
-from migrations.runner import downgrade, head, migrate
+from fieldlab.storage.database import open_engine
+from migrations.roles import API, let_owner_log_in, set_password
+from migrations.runner import downgrade, head, migrate, set_passwords
+from tests.servers.child import wait_for
 from tests.servers.database import Database
 from tests.servers.engine import EngineName
 
@@ -85,6 +90,46 @@ def test_two_at_once_both_succeed(blank_database: Database) -> None:
     for thread in threads:
         thread.join()
     assert sorted(reports, key=str) == sorted([None, head()], key=str)
+
+
+@pytest.mark.usefixtures("database_template")  # whose making creates the roles
+def test_migrations_of_two_databases_do_not_wait_for_each_other_over_the_owner(blank_database: Database) -> None:
+    with psycopg.connect(blank_database.admin) as admin:
+        before = admin.execute("SELECT rolcanlogin FROM pg_roles WHERE rolname = 'fieldlab_owner'").fetchone()
+    administration = open_engine(blank_database.admin, name="tests")
+    try:
+        with administration.begin() as connection:
+            let_owner_log_in(connection)
+        with administration.begin() as one, administration.begin() as other:
+            let_owner_log_in(one)
+            other.execute(text("SET LOCAL lock_timeout = '5s'"))
+            let_owner_log_in(other)
+            assert other.scalar(text("SELECT rolcanlogin FROM pg_roles WHERE rolname = 'fieldlab_owner'"))
+    finally:
+        if before == (False,):
+            with administration.begin() as connection:
+                connection.execute(text("ALTER ROLE fieldlab_owner NOLOGIN"))
+        administration.dispose()
+
+
+@pytest.mark.usefixtures("database_template")  # whose making creates the roles
+def test_two_who_set_a_password_at_once_both_succeed(blank_database: Database) -> None:
+    password = urlsplit(blank_database.api).password or ""
+    administration = open_engine(blank_database.admin, name="tests")
+    with psycopg.connect(blank_database.admin, autocommit=True) as admin, ThreadPoolExecutor() as threads:
+
+        def one_waits() -> bool:
+            waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            return admin.execute(waiting).fetchone() is not None
+
+        with administration.begin() as connection:
+            set_password(connection, API, password)
+            second = threads.submit(set_passwords, blank_database.admin, {API: password})
+            wait_for(one_waits, "the second to wait for the first")
+        administration.dispose()
+        second.result(timeout=60)
+    with psycopg.connect(blank_database.admin) as admin:
+        assert admin.execute("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", [API]).fetchone() == (True,)
 
 
 def test_a_server_that_is_away_is_said_to_be() -> None:
