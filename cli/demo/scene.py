@@ -26,6 +26,7 @@ from fieldlab.storage.database import open_async_engine, open_engine
 from fieldlab.storage.declare import declare
 from fieldlab.storage.extent import newest
 
+SOURCES: Final = ("shop-floor", "robot-cell")
 MILL: Final = "mill-1"
 ROBOT: Final = "robot-1"
 FILLED: Final = 10 * MINUTE
@@ -59,7 +60,7 @@ class Scene:
 def lab(ports: Ports) -> Lab:
     """Give the declaration of the demo's lab, on the given ports."""
     declared = read_lab(Path(__file__).with_name("lab.yaml"))
-    urls = {"shop-floor": f"mqtt://127.0.0.1:{ports.mqtt}", "robot-cell": f"opc.tcp://127.0.0.1:{ports.opcua}"}
+    urls = dict(zip(SOURCES, (f"mqtt://127.0.0.1:{ports.mqtt}", f"opc.tcp://127.0.0.1:{ports.opcua}"), strict=True))
     sources = {slug: source.model_copy(update={"url": urls[slug]}) for slug, source in declared.sources.items()}
     return declared.model_copy(update={"sources": sources})
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 from rich.live import Live
@@ -16,7 +16,7 @@ from cli.demo import parts, report
 from cli.demo.child import Child
 from cli.demo.parts import Database, Ports
 from cli.demo.report import Counts, Report, fetch
-from cli.demo.scene import MILL, ROBOT, WHO, Scene, prepare
+from cli.demo.scene import MILL, ROBOT, SOURCES, WHO, Scene, prepare
 from fieldlab.errors import Unavailable
 from fieldlab.readings.instant import MINUTE, Instant
 
@@ -143,9 +143,7 @@ class _Stage:
             await asyncio.sleep(_GLANCE)
 
     async def _connected(self) -> bool:
-        health = await fetch(f"http://127.0.0.1:{self._ports.gateway}/healthz")
-        sources = health.get("sources", {})
-        return len(sources) == 2 and all(source["state"] == "connected" for source in sources.values())  # noqa: PLR2004
+        return connected(await fetch(f"http://127.0.0.1:{self._ports.gateway}/healthz"))
 
     async def _answers(self) -> bool:
         return bool(await fetch(f"http://127.0.0.1:{self._ports.api}/readyz"))
@@ -158,6 +156,12 @@ class _Stage:
             waiting=health["waiting"],
             stored_by_source={slug: source["stored"] for slug, source in health["sources"].items()},
         )
+
+
+def connected(health: dict[str, Any]) -> bool:
+    """Tell whether the gateway has connected to the demo's own sources; those that a visitor added may be away."""
+    sources = health.get("sources", {})
+    return all(sources.get(slug, {}).get("state") == "connected" for slug in SOURCES)
 
 
 def _line(counts: Counts) -> str:
