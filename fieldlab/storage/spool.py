@@ -89,15 +89,16 @@ _OLDEST: Final = "SELECT source, min(received_at) FROM record GROUP BY source"
 # Counts what does not wait once it is known how far the database has the log.
 _SETTLED: Final = """
     SELECT source, sum(size) FROM (SELECT source, size FROM record WHERE id <= ?
-                                   UNION ALL SELECT source, size FROM held WHERE batch > ?)
+                                   UNION ALL SELECT source, size FROM held
+                                             WHERE batch > ? AND batch IN (SELECT id FROM record))
     GROUP BY source
 """
 
 # Holds samples of one address.
 _HOLD: Final = "INSERT INTO held (batch, source, address, received_at, size, body) VALUES (?, ?, ?, ?, ?, ?)"
 
-# Forgets what batches behind a number held.
-_FORGET: Final = "DELETE FROM held WHERE batch > ?"
+# Forgets what batches behind a number held whose records are there: they will hold it again.
+_FORGET: Final = "DELETE FROM held WHERE batch > ? AND batch IN (SELECT id FROM record)"
 
 # Counts what is held, by source and address.
 _HELD: Final = """
@@ -258,6 +259,8 @@ class Spool:
 
     def catch_up(self, *, written: int) -> dict[int, int]:
         """Take off the entries that the database has, and what batches behind them held; number on from there.
+
+        A database that was restored may have less than was trimmed; what was held with that stays.
 
         Gives, by source, how many samples and rejects were taken off.
         """

@@ -135,16 +135,25 @@ def test_a_spool_in_use_is_not_opened_twice_and_is_free_after_a_failure(tmp_path
 
 def test_what_is_held_belongs_to_its_batch_until_that_is_written(tmp_path: Path) -> None:
     with Spool(tmp_path) as spool:
-        spool.append([entry()], now=NOW)
-        spool.hold([held(b"1", batch=5), held(b"2", batch=6)])
-        assert [one.body for one in spool.held_at(source=1, address="a", written=5, most=10)] == [b"1"]
-        assert spool.waiting() == {1: 14}
-        assert spool.catch_up(written=5) == {1: 2}
-        assert [one.body for one in spool.held_at(source=1, address="a", written=9, most=10)] == [b"1"]
-        (piece,) = spool.held_at(source=1, address="a", written=9, most=10)
+        first, second = (spool.append([entry()], now=NOW)[0] for _ in range(2))
+        spool.hold([held(b"1", batch=first), held(b"2", batch=second)])
+        assert [one.body for one in spool.held_at(source=1, address="a", written=first, most=10)] == [b"1"]
+        assert spool.waiting() == {1: 24}
+        assert spool.catch_up(written=first) == {1: 12}
+        assert [one.body for one in spool.held_at(source=1, address="a", written=second, most=10)] == [b"1"]
+        (piece,) = spool.held_at(source=1, address="a", written=second, most=10)
         spool.return_held([piece.id], [entry(b"back")], now=NOW)
         assert spool.held() == {}
         assert bodies(spool)[-1] == b"back"
+
+
+def test_what_is_held_stays_when_a_database_comes_back_without_its_batch(tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        trimmed, left = (spool.append([entry()], now=NOW)[0] for _ in range(2))
+        spool.hold([held(b"once", batch=trimmed), held(b"comes again", batch=left)])
+        spool.trim(until=trimmed)
+        assert spool.catch_up(written=0) == {1: 2}
+        assert [one.body for one in spool.held_at(source=1, address="a", written=left, most=10)] == [b"once"]
 
 
 async def test_a_gateway_refuses_to_start_on_what_a_later_version_left_and_keeps_it(tmp_path: Path) -> None:
