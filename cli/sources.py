@@ -37,13 +37,13 @@ def add(
     option: Annotated[list[str], typer.Option(help="Another option of its connector, as key=value in YAML.")] = [],  # noqa: B006 - typer copies it
     admin_database_url: AdminUrl = None,
 ) -> None:
-    """Add a source, or change the one of that name: as `fieldlab apply` would. Gateways connect by themselves.
+    """Add a source, or change the one that --name names, as `fieldlab apply` would. Gateways connect by themselves.
 
     Secrets stay outside: name the gateway's variable with --option password_env=NAME. What arrives and is not bound
     shows in `fieldlab discoveries`.
     """
     from connectors.mqtt.recipe import options as options_for
-    from fieldlab.storage.declare import declare
+    from fieldlab.storage.declare import declare, inventory_to_change
 
     parts = urlsplit(url)
     wire = _WIRES.get(parts.scheme)
@@ -62,6 +62,10 @@ def add(
     declared = yaml.safe_dump({"sources": {slug: {"wire": wire.value, "url": url, "options": options}}})
     lab = parse(declared, name="the source", types=read_types(), options=options_of)
     with administering(admin_database_url, command="source") as connection:
+        known = inventory_to_change(connection).sources.get(slug)
+        if name is None and known is not None and known.url != url:
+            there = f"There is a source {slug} at {known.url}."
+            raise InvalidInput(f"{there} Name this one with --name, or give --name {slug} to change it.")
         plan = declare(connection, lab)
     show(Plan(changes=plan.effective), done=True)
 

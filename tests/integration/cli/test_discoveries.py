@@ -35,6 +35,16 @@ def test_a_source_is_added_by_its_url_and_changed_by_its_name(database: Database
     assert "+ source press" in server.stdout
 
 
+def test_a_second_source_at_one_host_does_not_take_the_place_of_the_first(database: Database) -> None:
+    fieldlab(database, "source", "add", "opc.tcp://hall:4840", "--option", "security=none")
+    second = ("source", "add", "opc.tcp://hall:4841", "--option", "security=none")
+    said = "There is a source hall at opc.tcp://hall:4840. Name this one with --name, or give --name hall to change it."
+    assert said in str(fieldlab(database, *second).exception)
+    assert "+ source hall-2" in fieldlab(database, *second, "--name", "hall-2").stdout
+    again = fieldlab(database, "source", "add", "opc.tcp://hall:4840", "--option", "security=none")
+    assert "nothing to change" in again.stdout
+
+
 def test_a_source_is_added_by_the_recipe_for_its_devices(database: Database) -> None:
     for name in names():
         assert "+ source" in fieldlab(database, "source", "add", f"mqtt://{name}", "--recipe", name).stdout
